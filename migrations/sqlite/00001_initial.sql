@@ -92,12 +92,14 @@ CREATE TABLE creations (
     PRIMARY KEY (creator_id, client_id)
 ) WITHOUT ROWID;
 
--- Who may read what: one row per stretch. to_seq 0: a member now.
+-- Who may read what: one row per stretch. to_seq 0: a member now. join_seq: the event
+-- that began the stretch (1: created), above from_seq where new members read history.
 CREATE TABLE members (
     conversation_id BIGINT NOT NULL,
     user_id         BIGINT NOT NULL,
     from_seq        BIGINT NOT NULL,
     to_seq          BIGINT NOT NULL DEFAULT 0,
+    join_seq        BIGINT NOT NULL,
     role            TEXT   NOT NULL,
     PRIMARY KEY (conversation_id, user_id, from_seq)
 ) WITHOUT ROWID;
