@@ -1,0 +1,127 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// dialsAtOnce bounds the streams that are being opened at one time; it is
+// below every listen backlog.
+const dialsAtOnce = 64
+
+// openStreams opens n streams; request(i) is that of the i-th. On an error none
+// stays open.
+func openStreams(ctx context.Context, addr string, n, bufferSize int, request func(i int) []byte) ([]*stream, error) {
+	streams := make([]*stream, n)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(dialsAtOnce)
+	for i := range streams {
+		g.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			streams[i], err = openStream(addr, request(i), bufferSize)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		closeStreams(streams)
+		return nil, fmt.Errorf("opening %d streams: %w", n, err)
+	}
+	return streams, nil
+}
+
+// closeStreams leaves; what the connections still had to say is of no interest.
+func closeStreams(streams []*stream) {
+	for _, s := range streams {
+		if s != nil {
+			_ = s.Close()
+		}
+	}
+}
+
+// crowd is many readers of one conversation, a goroutine each.
+type crowd struct {
+	streams []*stream
+	missing atomic.Int64   // readers that have not yet had the event that is waited for
+	last    chan time.Time // when the last of them had it
+	failed  chan error     // why a reader ended
+	closing atomic.Bool
+	wg      sync.WaitGroup
+}
+
+func startCrowd(streams []*stream) *crowd {
+	c := &crowd{streams: streams, last: make(chan time.Time, 1), failed: make(chan error, len(streams))}
+	for _, s := range streams {
+		c.wg.Go(func() {
+			got := func(frame []byte) {
+				if _, ok := frameSeq(frame); ok && c.missing.Add(-1) == 0 {
+					c.last <- time.Now()
+				}
+			}
+			for {
+				if err := s.read(got); err != nil {
+					if !c.closing.Load() {
+						c.failed <- err
+					}
+					return
+				}
+			}
+		})
+	}
+	return c
+}
+
+// expect arms the crowd for one event for each reader.
+func (c *crowd) expect() { c.missing.Store(int64(len(c.streams))) }
+
+// wait returns the moment at which the last reader had the event.
+func (c *crowd) wait(ctx context.Context) (time.Time, error) {
+	timeout := time.NewTimer(ioTimeout)
+	defer timeout.Stop()
+	select {
+	case t := <-c.last:
+		return t, nil
+	case err := <-c.failed:
+		return time.Time{}, fmt.Errorf("a reader's stream ended: %w", err)
+	case <-timeout.C:
+		return time.Time{}, fmt.Errorf("%d of %d readers had not received the event after %v", c.missing.Load(), len(c.streams), ioTimeout)
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	}
+}
+
+// close ends all readers and waits for them.
+func (c *crowd) close() {
+	c.closing.Store(true)
+	closeStreams(c.streams)
+	c.wg.Wait()
+}
+
+// firstFrame waits for a stream's next log event and returns its bytes.
+func firstFrame(s *stream) ([]byte, error) {
+	if err := s.w.conn.SetReadDeadline(time.Now().Add(ioTimeout)); err != nil {
+		return nil, err
+	}
+	var frame []byte
+	for frame == nil {
+		err := s.read(func(f []byte) {
+			if _, ok := frameSeq(f); ok && frame == nil {
+				frame = append(frame, f...)
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("waiting for an event: %w", err)
+		}
+	}
+	if err := s.w.conn.SetReadDeadline(time.Time{}); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return frame, nil
+}

@@ -1,0 +1,142 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// IdleResult is what readers cost that wait and get nothing.
+type IdleResult struct {
+	Readers       int   `json:"readers"`
+	Conversations int   `json:"conversations"` // over which they are spread
+	BeforeKiB     int64 `json:"before_kib"`    // resident, with the server warmed up
+	ConnectedKiB  int64 `json:"connected_kib"` // when all were connected
+	HeldKiB       int64 `json:"held_kib"`      // at the end of the hold
+	// PerReader is the growth to the larger of the two, in KiB per reader. What
+	// the kernel keeps for a socket is not in it.
+	PerReader float64 `json:"per_reader_kib"`
+	// HoldSeconds is how long they were held; CPUMillis what the server used
+	// meanwhile, in milliseconds of CPU per second.
+	HoldSeconds float64 `json:"hold_seconds"`
+	CPUMillis   float64 `json:"cpu_ms_per_second"`
+	// Heartbeats is how many of the readers got one while they were held.
+	Heartbeats int `json:"heartbeats"`
+}
+
+// spareDescriptors is what a process needs beside the readers' sockets.
+const spareDescriptors = 256
+
+// warmUpReaders connect and leave before memory is read for the first time, so
+// that what the first of them makes once is not counted as growth.
+const warmUpReaders = 64
+
+func measureIdle(ctx context.Context, o *Options, w *world) (*IdleResult, error) {
+	if err := needDescriptors(uint64(o.IdleReaders) + spareDescriptors); err != nil {
+		return nil, fmt.Errorf("idle: %w", err)
+	}
+	conversations, err := w.groups(ctx, o.Conversations)
+	if err != nil {
+		return nil, err
+	}
+	r := &IdleResult{Readers: o.IdleReaders, Conversations: len(conversations)}
+	// A fresh server: what hashing passwords left behind in memory would hide growth.
+	err = w.alone(ctx, MeasureIdle, func(server *child) error {
+		request := func(i int) []byte {
+			// The readers of one conversation are different users, as far as there are.
+			return streamRequest(server.addr, conversations[i%len(conversations)], w.users[i/len(conversations)%len(w.users)].token, 1)
+		}
+		warm, err := openStreams(ctx, server.addr, min(warmUpReaders, o.IdleReaders), 512, request)
+		if err != nil {
+			return err
+		}
+		closeStreams(warm)
+		if r.BeforeKiB, err = settledRSS(ctx, server); err != nil {
+			return err
+		}
+		streams, err := openStreams(ctx, server.addr, o.IdleReaders, 512, request)
+		if err != nil {
+			return fmt.Errorf("idle: %w", err)
+		}
+		defer closeStreams(streams)
+		if r.ConnectedKiB, err = settledRSS(ctx, server); err != nil {
+			return err
+		}
+		o.progress("idle: %d readers connected, %.1f KiB each; holding them for %v",
+			o.IdleReaders, float64(r.ConnectedKiB-r.BeforeKiB)/float64(o.IdleReaders), o.IdleHold)
+		held, used := time.Now(), cpuTime(server.pid())
+		if _, err := (pace{start: held.Add(o.IdleHold)}).wait(ctx, 0); err != nil {
+			return err
+		}
+		r.HoldSeconds = time.Since(held).Seconds()
+		r.CPUMillis = millis(cpuTime(server.pid())-used) / max(r.HoldSeconds, 0.001)
+		if r.HeldKiB, err = settledRSS(ctx, server); err != nil {
+			return err
+		}
+		r.PerReader = float64(max(r.ConnectedKiB, r.HeldKiB)-r.BeforeKiB) / float64(o.IdleReaders)
+		r.Heartbeats, err = stillThere(streams)
+		o.progress("idle: %.1f KiB each at the end, %d of %d had heartbeats", r.PerReader, r.Heartbeats, o.IdleReaders)
+		return err
+	})
+	return r, err
+}
+
+// stillThere reads what has come on each stream since it was opened, and
+// counts those with a heartbeat beyond the first, which opens every stream. An
+// ended stream is an error: its memory was not measured.
+func stillThere(streams []*stream) (heartbeats int, err error) {
+	for i, s := range streams {
+		seen := 0
+		count := func(frame []byte) {
+			if isHeartbeat(frame) {
+				seen++
+			}
+		}
+		// Everything has long arrived, so that a short wait tells the end of it.
+		if err := s.w.conn.SetReadDeadline(time.Now().Add(5 * time.Millisecond)); err != nil {
+			return heartbeats, err
+		}
+		for {
+			err := s.read(count)
+			var timeout interface{ Timeout() bool }
+			if errors.As(err, &timeout) && timeout.Timeout() {
+				break
+			}
+			if err != nil {
+				return heartbeats, fmt.Errorf("idle: reader %d of %d was cut: %w", i+1, len(streams), err)
+			}
+			if seen > 1 {
+				break
+			}
+		}
+		if seen > 1 {
+			heartbeats++
+		}
+	}
+	return heartbeats, nil
+}
+
+// settledRSS reads the server's resident set until it has changed by less than
+// one percent within a second, for ten seconds at most.
+func settledRSS(ctx context.Context, server *child) (int64, error) {
+	before, err := residentKiB(server.pid())
+	if err != nil {
+		return 0, err
+	}
+	p := pace{start: time.Now(), interval: time.Second}
+	for i := 1; i <= 10; i++ {
+		if _, err := p.wait(ctx, i); err != nil {
+			return 0, err
+		}
+		now, err := residentKiB(server.pid())
+		if err != nil {
+			return 0, err
+		}
+		if diff := now - before; max(diff, -diff)*100 < now {
+			return now, nil
+		}
+		before = now
+	}
+	return before, nil
+}
