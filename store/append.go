@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+)
 
 // Actor is who calls: an authenticated user and the session they use.
 type Actor struct {
@@ -23,5 +27,76 @@ type Send struct {
 // CodeStorageFull, CodeOutcomeUnknown. A ctx that ends makes Append return at
 // once with CodeOutcomeUnknown; the send itself goes on.
 func (s *Store) Append(ctx context.Context, send Send) (e Event, duplicate bool, err error) {
-	panic("me")
+	if err := send.validate(); err != nil {
+		return Event{}, false, err
+	}
+	if send.ReplyTo != 0 {
+		if err := s.checkReply(ctx, &send); err != nil {
+			return Event{}, false, err
+		}
+	}
+	return s.lane.submit(ctx, send)
+}
+
+func (send *Send) validate() error {
+	if err := ValidateClientID(send.ClientID); err != nil {
+		return err
+	}
+	if err := validateText("text", send.Text, MaxTextBytes); err != nil {
+		return err
+	}
+	if send.ReplyTo < 0 {
+		return &Error{Code: CodeInvalid, Field: "reply_to", Message: "must be the seq of a message in this conversation"}
+	}
+	return nil
+}
+
+// ValidateClientID checks the rule for client_id: 1 to MaxClientIDChars
+// printable ASCII characters. CodeInvalid.
+func ValidateClientID(id string) error {
+	switch {
+	case id == "":
+		return &Error{Code: CodeInvalid, Field: "client_id", Message: "must be given: a new one for each message, the same one when a send is repeated"}
+	case len(id) > MaxClientIDChars:
+		return &Error{Code: CodeInvalid, Field: "client_id", Message: "must be at most 64 characters"}
+	}
+	for i := range len(id) {
+		if id[i] < 0x20 || id[i] > 0x7e {
+			return &Error{Code: CodeInvalid, Field: "client_id", Message: "must be printable ASCII"}
+		}
+	}
+	return nil
+}
+
+// validateText checks a required text: not empty, at most limit bytes of
+// UTF-8, no NUL (PostgreSQL cannot store one).
+func validateText(field, text string, limit int) error {
+	invalid := func(message string) error { return &Error{Code: CodeInvalid, Field: field, Message: message} }
+	switch {
+	case text == "":
+		return invalid("must not be empty")
+	case len(text) > limit:
+		return &Error{Code: CodeInvalid, Field: field, Message: Errorf(CodeInvalid, "must be at most %d bytes of UTF-8", limit).Message}
+	case !utf8.ValidString(text):
+		return invalid("must be valid UTF-8")
+	case strings.IndexByte(text, 0) >= 0:
+		return invalid("must not contain U+0000")
+	}
+	return nil
+}
+
+// checkReply makes sure that what is replied to is a message the sender may
+// read. It may look before the batch does: the log is append-only, and
+// membership is checked again inside the batch.
+func (s *Store) checkReply(ctx context.Context, send *Send) error {
+	return s.backend.Read(ctx, func(tx *Tx) error {
+		m, err := readCurrentMembership(tx, send.ConversationID, send.Actor.UserID)
+		if err != nil {
+			return err
+		}
+		if _, err = readMessage(tx, &m, send.ConversationID, send.ReplyTo); CodeOf(err) == CodeNotFound {
+			return &Error{Code: CodeInvalid, Field: "reply_to", Message: "must be the seq of a message in this conversation"}
+		}
+		return err
+	})
 }

@@ -42,6 +42,10 @@ type Backend interface {
 	// (rules 1 and 3); a backend whose stamps close at commit does nothing.
 	CloseHorizon(ctx context.Context) error
 
+	// Identity names the cluster and timeline that hold the database, as far as
+	// losing acknowledged commits could change them; constant where it cannot.
+	Identity(ctx context.Context) (string, error)
+
 	// ForUpdate is the suffix that locks the rows a SELECT returns until the
 	// transaction ends; empty where a write transaction excludes all others.
 	ForUpdate() string
@@ -84,7 +88,25 @@ func (t *Tx) Exec(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// In is Exec's and Select's help for `IN (?)` with a slice argument.
+// Each scans every row into row and calls fn, until fn returns false or an error.
+func (t *Tx) Each(row any, fn func() (bool, error), query string, args ...any) error {
+	rows, err := t.tx.QueryxContext(t.ctx, t.tx.Rebind(query), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := rows.StructScan(row); err != nil {
+			return err
+		}
+		if more, err := fn(); err != nil || !more {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// In expands a slice argument for `IN (?)`; the query it returns still has ? placeholders.
 func (t *Tx) In(query string, args ...any) (string, []any, error) { return sqlx.In(query, args...) }
 
 // Append is one send on its way through a batch, and its outcome.
@@ -94,4 +116,37 @@ type Append struct {
 	Duplicate bool  // Event was stored earlier, by the same client_id
 	Held      bool  // the conversation's row is held by another node
 	Err       error // why this one alone was refused
+}
+
+// CheckSender turns what a batch found about a sender, after its locks, into
+// the error of the send.
+func CheckSender(session, member bool) error {
+	switch {
+	case !session:
+		return errNoSession
+	case !member:
+		return errNoConversation
+	}
+	return nil
+}
+
+var errNoSession = Errorf(CodeUnauthorized, "the session has ended; sign in again")
+
+// NewMessage is the event of a send, numbered and stamped by its batch.
+func NewMessage(send *Send, seq int64, acceptedAt Millis, stamp int64) Event {
+	return Event{
+		ConversationID: send.ConversationID, Seq: seq, Type: EventMessage, SenderID: send.Actor.UserID,
+		ClientID: send.ClientID, Text: send.Text, TargetSeq: send.ReplyTo, AcceptedAt: acceptedAt, Stamp: stamp,
+	}
+}
+
+// Repeat sets the outcome of a send whose client_id was stored before, as the
+// given event: the same answer again, or CodeClientIDReused if it asks for
+// something else.
+func (a *Append) Repeat(stored Event) {
+	if stored.Text != a.Send.Text || stored.TargetSeq != a.Send.ReplyTo {
+		a.Err = &Error{Code: CodeClientIDReused, Field: "client_id", Message: "already used in this conversation for a message with another text or reply_to; use a new client_id for a new message"}
+		return
+	}
+	a.Event, a.Duplicate = stored, true
 }

@@ -30,7 +30,13 @@ type Event struct {
 	// Extra holds further wire fields as a JSON object without its braces, in
 	// public form, ready to be spliced in (`"title":"x","members":[…]`). Empty for none.
 	Extra string `db:"extra"`
+	// ThroughSeq is the last seq that an EventHidden stands for.
+	ThroughSeq int64 `db:"-"`
 }
+
+// eventColumns is what every read of events selects, in one place.
+const eventColumns = `conversation_id, seq, type, sender_id, COALESCE(client_id, '') AS client_id, text,
+	target_seq, subject_id, action, accepted_at, stamp, extra`
 
 // What a member event did to its subject.
 const (
@@ -66,6 +72,16 @@ func (m *Membership) FirstSeq() int64 { return m.Intervals[0].FromSeq }
 
 // Current reports whether the user is a member now.
 func (m *Membership) Current() bool { return m.Intervals[len(m.Intervals)-1].ToSeq == 0 }
+
+// CanRead reports whether seq lies in one of the member's stretches.
+func (m *Membership) CanRead(seq int64) bool {
+	for _, i := range m.Intervals {
+		if seq >= i.FromSeq && (i.ToSeq == 0 || seq <= i.ToSeq) {
+			return true
+		}
+	}
+	return false
+}
 
 // Limits of one message, enforced by the store whatever the way in.
 const (

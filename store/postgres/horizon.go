@@ -1,0 +1,110 @@
+package postgres
+
+import (
+	"context"
+
+	"holdline/store"
+)
+
+// horizonKey is the advisory lock of horizon h: the low 32 bits hold h, the
+// high ones "HOLD", to stay clear of other users of the database. One key per
+// h, never reused (2^32 horizons at four a second last 34 years, and then the
+// carry into the high bits still gives fresh keys).
+const horizonKey = 0x484F4C44 << 32
+
+type horizonRow struct {
+	H      int64 `db:"h"`
+	Closed int64 `db:"closed"`
+}
+
+// Stamp implements store.Backend: read h, try its shared lock, read h again in
+// a later statement; refused or moved on means again. Nothing here waits. A
+// retry's old lock stays until the transaction ends and only delays closing.
+func (b *Backend) Stamp(tx *store.Tx) (int64, error) {
+	for {
+		var before, after int64
+		if err := tx.Get(&before, `SELECT h FROM horizon WHERE id = 1`); err != nil {
+			return 0, err
+		}
+		var locked bool
+		if err := tx.Get(&locked, `SELECT pg_try_advisory_xact_lock_shared(?::bigint)`, horizonKey+before); err != nil {
+			return 0, err
+		}
+		if !locked {
+			continue
+		}
+		if err := tx.Get(&after, `SELECT h FROM horizon WHERE id = 1`); err != nil {
+			return 0, err
+		}
+		if before == after {
+			return after, nil
+		}
+	}
+}
+
+// Horizon implements store.Backend.
+func (b *Backend) Horizon(ctx context.Context) (h, closed int64, err error) {
+	var row horizonRow
+	err = b.reads.GetContext(ctx, &row, `SELECT h, closed FROM horizon WHERE id = 1`)
+	return row.H, row.Closed, classify(err)
+}
+
+// CloseHorizon implements store.Backend. While a stamp is above closed it
+// moves h on by compare-and-set, then closes every k below the h it read, in
+// order: taking k's exclusive lock waits for the writers that stamped k, and
+// closed moves only from k-1 to k.
+func (b *Backend) CloseHorizon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	var now struct {
+		horizonRow
+		Newest int64 `db:"newest"`
+	}
+	if err := b.reads.GetContext(ctx, &now, `SELECT h, closed, GREATEST(
+			(SELECT COALESCE(MAX(stamp), 0) FROM events),
+			(SELECT COALESCE(MAX(stamp), 0) FROM receipts),
+			(SELECT COALESCE(MAX(stamp), 0) FROM revocations)) AS newest
+		FROM horizon WHERE id = 1`); err != nil {
+		return classify(err)
+	}
+	if now.Newest <= now.Closed {
+		return nil
+	}
+	if now.Newest >= now.H {
+		if err := b.step(ctx, `UPDATE horizon SET h = h + 1 WHERE id = 1 AND h = $1`, now.H); err != nil {
+			return err
+		}
+	}
+	var row horizonRow
+	if err := b.reads.GetContext(ctx, &row, `SELECT h, closed FROM horizon WHERE id = 1`); err != nil {
+		return classify(err)
+	}
+	for k := row.Closed + 1; k < row.H; k++ {
+		// A statement of its own: the next one must see what the lock waited for.
+		if err := b.step(ctx, `SELECT pg_advisory_xact_lock($1::bigint)`, horizonKey+k); err != nil {
+			return err
+		}
+		if err := b.step(ctx, `UPDATE horizon SET closed = $1 WHERE id = 1 AND closed = $1 - 1`, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step runs one statement in a transaction of its own.
+func (b *Backend) step(ctx context.Context, query string, argument int64) error {
+	conn, err := b.writes.Connx(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { _ = conn.Close() }()
+	tx, err := conn.BeginTxx(context.Background(), nil)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec(query, argument); err != nil {
+		return classify(err)
+	}
+	return commit(conn, tx)
+}
