@@ -41,15 +41,15 @@ func Postgres(t testing.TB) string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	name := "holdline_test_" + hex.EncodeToString(b[:])
-	if err := execute(server, "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
+	if err := server.execute("CREATE DATABASE " + name + " TEMPLATE template0"); err != nil {
 		t.Fatalf("create a database for the test: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := execute(server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+		if err := server.execute("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"); err != nil {
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})
-	database := server
+	database := server.url
 	database.Path = "/" + name
 	return database.String()
 }
@@ -129,61 +129,57 @@ func (p *Postmaster) Pid() int {
 	return pid
 }
 
-// shared returns the server that this process's tests share, made at the first call.
-func shared() (url.URL, error) {
-	server, err := sharedOnce()
-	if err != nil {
-		return url.URL{}, err
-	}
-	return *server, nil
+// sharedServer is the server that this process's tests share. It holds the
+// cluster because, were that collected, its pipe would close and the watchdog
+// would take the server away.
+type sharedServer struct {
+	url     url.URL
+	cluster *pgcluster.Cluster // nil when the server was given
 }
 
-// sharedCluster is kept reachable: were it collected, its pipe would close and
-// the watchdog would take the server away.
-var sharedCluster *pgcluster.Cluster
-
-var sharedOnce = sync.OnceValues(func() (*url.URL, error) {
+// shared returns the server, making it at the first call.
+var shared = sync.OnceValues(func() (*sharedServer, error) {
+	s := &sharedServer{}
 	given := os.Getenv(Env)
 	if given == "" {
 		ctx, cancel := context.WithTimeout(context.Background(), setUp)
 		defer cancel()
-		c, err := pgcluster.New(ctx, pgcluster.Options{Progress: os.Stderr})
-		if err != nil {
+		var err error
+		if s.cluster, err = pgcluster.New(ctx, pgcluster.Options{Progress: os.Stderr}); err != nil {
 			return nil, err
 		}
-		sharedCluster = c
-		given = c.URL("postgres")
+		given = s.cluster.URL("postgres")
 	}
 	server, err := url.Parse(given)
 	if err != nil || !strings.HasPrefix(server.Scheme, "postgres") {
 		return nil, fmt.Errorf("%s is not a postgres:// URL", Env)
 	}
-	if err := checkVersion(server.String()); err != nil {
-		return nil, fmt.Errorf("%s: %w", Env, err)
-	}
-	return server, nil
+	s.url = *server
+	return s, s.checkVersion()
 })
 
-func checkVersion(server string) error {
-	db, err := sql.Open("postgres", server)
+func (s *sharedServer) checkVersion() error {
+	db, err := sql.Open("postgres", s.url.String())
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	var version int
-	if err := db.QueryRow("SELECT current_setting('server_version_num')::int / 10000").Scan(&version); err != nil {
-		return err
+	if err := db.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int / 10000").Scan(&version); err != nil {
+		return fmt.Errorf("%s: %w", Env, err)
 	}
 	if version < pgcluster.MinVersion {
-		return fmt.Errorf("PostgreSQL %d or later is needed, this is %d", pgcluster.MinVersion, version)
+		return fmt.Errorf("%s: PostgreSQL %d or later is needed, this is %d", Env, pgcluster.MinVersion, version)
 	}
 	return nil
 }
 
 // execute runs one statement on a connection of its own: a pool kept open would
 // hold goroutines that a leak check finds.
-func execute(server url.URL, statement string) error {
-	db, err := sql.Open("postgres", server.String())
+func (s *sharedServer) execute(statement string) error {
+	db, err := sql.Open("postgres", s.url.String())
 	if err != nil {
 		return err
 	}

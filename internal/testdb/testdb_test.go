@@ -84,10 +84,10 @@ func TestClusterComesBackAfterACrash(t *testing.T) {
 func TestAKilledProcessLeavesNoServer(t *testing.T) {
 	if os.Getenv(childEnv) != "" {
 		server := testdb.Cluster(t)
-		fmt.Println(filepath.Dir(server.Socket()))
+		fmt.Fprintln(os.Stdout, filepath.Dir(server.Socket()))
 		select {} // until killed
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestAKilledProcessLeavesNoServer$") //nolint:gosec // this test binary
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAKilledProcessLeavesNoServer$")
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -148,7 +148,7 @@ func embedded(ctx context.Context, progress io.Writer) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(scratch) //nolint:errcheck // a leftover in the cache folder does no harm
-	port, err := freePort()
+	port, err := freePort(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -178,7 +178,7 @@ func embeddedCache() (string, error) {
 		}
 		dir = filepath.Join(base, "holdline-postgres")
 	}
-	return dir, os.MkdirAll(dir, 0o755)
+	return dir, os.MkdirAll(dir, 0o755) //nolint:gosec // the server's user must get in
 }
 
 // tail returns the last lines of a program's output, for an error message.

@@ -171,7 +171,7 @@ func (c *Cluster) configure(settings map[string]string) error {
 func (c *Cluster) firstStart(ctx context.Context) (err error) {
 	const tries = 5
 	for range tries {
-		if c.port, err = freePort(); err != nil {
+		if c.port, err = freePort(ctx); err != nil {
 			return err
 		}
 		if err = c.Start(ctx); err == nil {
@@ -183,12 +183,13 @@ func (c *Cluster) firstStart(ctx context.Context) (err error) {
 
 // freePort returns a port below the range from which systems take the ports of
 // outgoing connections, so that it is still free when the server restarts.
-func freePort() (port int, err error) {
+func freePort(ctx context.Context) (port int, err error) {
 	const tries = 100
+	var listen net.ListenConfig
 	for range tries {
 		port = 15000 + mathrand.IntN(17000)
 		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+		if l, err = listen.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			return port, l.Close()
 		}
 	}

@@ -1,0 +1,108 @@
+# The few verbs of this repository; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The version comes from git by itself, also where Go would refuse to ask git
+# (a clone that belongs to another user).
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+export GOFLAGS ?= -buildvcs=false
+LDFLAGS := -X main.version=$(VERSION)
+
+# Tools of fixed versions, built once and kept outside the repository.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdline/tools
+GOLANGCI_VERSION := v2.15.0
+STATICCHECK_VERSION := v0.8.2
+REDOCLY_VERSION := 2.77.0
+NODE_VERSION := 22
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+STATICCHECK := $(TOOLS)/staticcheck-$(STATICCHECK_VERSION)
+# Redocly needs a newer Node.js than some systems have; npm brings that too.
+REDOCLY := REDOCLY_SUPPRESS_UPDATE_NOTICE=true REDOCLY_TELEMETRY=off npx --yes \
+	--package=node@$(NODE_VERSION) --package=@redocly/cli@$(REDOCLY_VERSION) -- redocly
+
+# Arguments for the program: make run ARGS="--listen 127.0.0.1:9000"
+ARGS ?=
+# Which packages to test: make test PKG=./store/...
+PKG ?= ./...
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+
+.PHONY: run
+run: build ## Build, and serve at http://127.0.0.1:8080 on the file holdline.db
+	@exec bin/holdline serve $(ARGS)
+
+.PHONY: build
+build: ## Build bin/holdline
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/holdline ./cmd/holdline
+
+.PHONY: test
+test: ## Run all tests with the race detector, on SQLite and on a real PostgreSQL that is started for them
+	@echo "Building for the race detector; the first time this takes some minutes …"
+	@go build -o bin/testdb ./internal/testdb/cmd
+	@go build -race -o bin/holdline-race ./cmd/holdline
+	@bin/testdb go test -race -timeout 15m $(PKG)
+
+.PHONY: lint
+lint: lint-go lint-generated lint-openapi ## Run every static check
+
+.PHONY: lint-go
+lint-go: $(GOLANGCI) $(STATICCHECK)
+	go vet ./...
+	$(STATICCHECK) ./...
+	$(GOLANGCI) run ./...
+	go test ./internal/arrows
+
+# Whatever is in the tree must be what the generators make of it.
+.PHONY: lint-generated
+lint-generated:
+	@before=$$(git ls-files -z '*.gen.go' | xargs -0 sha256sum); $(MAKE) --no-print-directory generate; \
+	after=$$(git ls-files -z '*.gen.go' | xargs -0 sha256sum); \
+	if [[ $$before != "$$after" ]]; then \
+		echo 'Generated code was out of date. It is up to date now: look at it and commit it.'; exit 1; \
+	fi; echo 'Generated code is up to date.'
+
+.PHONY: lint-openapi
+lint-openapi:
+	$(REDOCLY) lint openapi.yaml
+
+.PHONY: generate
+generate: ## Make the generated code anew from openapi.yaml
+	go generate ./...
+
+.PHONY: bench
+bench: build ## Measure this machine (make bench ARGS="--help" tells what)
+	@exec bin/holdline bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin
+
+.PHONY: help
+help: ## List these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# go install names the file after the package; it is moved into place only when whole.
+define install-tool
+	@mkdir -p $(TOOLS)
+	@echo 'Building $(notdir $@); this happens once …'
+	@dir=$$(mktemp -d $(TOOLS)/build-XXXXXX); trap "rm -rf $$dir" EXIT; \
+	GOBIN=$$dir GOFLAGS= go install $(1) && mv $$dir/* $@
+endef
+
+$(GOLANGCI):
+	$(call install-tool,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION))
+
+$(STATICCHECK):
+	$(call install-tool,honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION))
