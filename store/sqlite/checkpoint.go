@@ -72,6 +72,23 @@ func (b *Backend) checkpoint(ctx context.Context, mode string) bool {
 	return result.Busy == 0
 }
 
+// emptyWAL is the last checkpoint. A read whose context ended may need a moment
+// more to let go of its snapshot; past that the next start finds the WAL, which
+// loses nothing.
+func (b *Backend) emptyWAL() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	retry := time.NewTicker(10 * time.Millisecond)
+	defer retry.Stop()
+	for !b.checkpoint(ctx, "TRUNCATE") {
+		select {
+		case <-ctx.Done():
+			return
+		case <-retry.C:
+		}
+	}
+}
+
 func (b *Backend) walSize() int64 {
 	info, err := os.Stat(b.path + "-wal")
 	if err != nil {

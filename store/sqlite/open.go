@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -175,19 +176,15 @@ func (b *Backend) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// Close checkpoints and closes the file.
+// Close moves the WAL into the file and closes it.
 func (b *Backend) Close() error {
 	b.stop()
 	b.background.Wait()
 	b.turn <- struct{}{} // no write after this
 	b.batch.close()
-	err := b.writer.Close()
-	for _, db := range []*sqlx.DB{b.readers, b.checkpoints, b.writers} {
-		if closeErr := db.Close(); err == nil {
-			err = closeErr
-		}
-	}
-	return err
+	errs := []error{b.readers.Close()}
+	b.emptyWAL()
+	return errors.Join(append(errs, b.checkpoints.Close(), b.writer.Close(), b.writers.Close())...)
 }
 
 // Ping implements store.Backend: the file can be read and its write lock had.
