@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
 
 // User is an account.
 type User struct {
@@ -12,6 +16,9 @@ type User struct {
 	DisabledAt  Millis `db:"disabled_at"` // 0: enabled
 }
 
+// userColumns is what every read of accounts selects, from users AS u.
+const userColumns = `u.user_id, u.handle, u.display_name, u.role, u.created_at, u.disabled_at`
+
 // Server roles.
 const (
 	RoleOwner = "owner"
@@ -21,28 +28,168 @@ const (
 // NewUser is what CreateUser needs.
 type NewUser struct {
 	Handle       string // [a-z0-9_.-]{2,32}
-	DisplayName  string
+	DisplayName  string // at most MaxDisplayNameChars, no control characters; may be empty
 	PasswordHash string // encoded argon2id; empty: cannot sign in by password
-	Role         string
+	Role         string // empty: RoleUser
 }
 
+var (
+	errNoUser  = Errorf(CodeNotFound, "no such user")
+	errNoNewID = Errorf(CodeInternal, "no free id was found")
+)
+
 // CreateUser stores a new account. CodeHandleTaken, CodeInvalid.
-func (s *Store) CreateUser(ctx context.Context, u NewUser) (User, error) { panic("h4") }
+func (s *Store) CreateUser(ctx context.Context, u NewUser) (User, error) {
+	if u.Role == "" {
+		u.Role = RoleUser
+	}
+	if err := u.validate(); err != nil {
+		return User{}, err
+	}
+	var created User
+	err := s.write(ctx, func(tx *Tx) ([]Event, error) {
+		created = User{Handle: u.Handle, DisplayName: u.DisplayName, Role: u.Role, CreatedAt: s.now()}
+		password := sql.NullString{String: u.PasswordHash, Valid: u.PasswordHash != ""}
+		var err error
+		created.ID, err = insertWithNewID(func(id ID) (int64, error) {
+			return tx.Exec(`INSERT INTO users (user_id, handle, display_name, password_hash, role, created_at)
+				VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_id) DO NOTHING`,
+				id, created.Handle, created.DisplayName, password, created.Role, created.CreatedAt)
+		})
+		if err != nil {
+			return nil, err
+		}
+		// Two sign-ups for one handle meet here, and one of them finds no row inserted.
+		inserted, err := tx.Exec(`INSERT INTO handles (handle, user_id) VALUES (?, ?)
+			ON CONFLICT (handle) DO NOTHING`, created.Handle, created.ID)
+		if err == nil && inserted == 0 {
+			err = &Error{Code: CodeHandleTaken, Field: "handle", Message: "this handle is taken; choose another"}
+		}
+		return nil, err
+	})
+	if err != nil {
+		return User{}, err
+	}
+	return created, nil
+}
+
+func (u *NewUser) validate() error {
+	switch {
+	case !ValidHandle(u.Handle):
+		return invalid("handle", "must be 2 to 32 of the characters a-z, 0-9, _, . and -")
+	case u.Role != RoleOwner && u.Role != RoleUser:
+		return invalid("role", "must be owner or user")
+	}
+	return validateLine("display_name", u.DisplayName, MaxDisplayNameChars)
+}
+
+// insertWithNewID calls insert with fresh ids until it has inserted a row
+// (`ON CONFLICT DO NOTHING` counts none where the id exists), and returns the
+// id it used. Two collisions of 63 random bits in a row are a broken generator.
+func insertWithNewID(insert func(id ID) (int64, error)) (ID, error) {
+	for range 3 {
+		id := NewID()
+		inserted, err := insert(id)
+		if err != nil {
+			return 0, err
+		}
+		if inserted == 1 {
+			return id, nil
+		}
+	}
+	return 0, errNoNewID
+}
 
 // UserByHandle finds an account, disabled or not. CodeNotFound.
-func (s *Store) UserByHandle(ctx context.Context, handle string) (User, error) { panic("h4") }
+func (s *Store) UserByHandle(ctx context.Context, handle string) (User, error) {
+	if !ValidHandle(handle) {
+		return User{}, errNoUser
+	}
+	var u User
+	err := s.backend.Read(ctx, func(tx *Tx) error {
+		return tx.Get(&u, `SELECT `+userColumns+` FROM handles h JOIN users u ON u.user_id = h.user_id
+			WHERE h.handle = ?`, handle)
+	})
+	return u, noRowsIs(err, errNoUser)
+}
 
 // UserByID finds an account, disabled or not. CodeNotFound.
-func (s *Store) UserByID(ctx context.Context, id ID) (User, error) { panic("h4") }
+func (s *Store) UserByID(ctx context.Context, id ID) (User, error) {
+	var u User
+	err := s.backend.Read(ctx, func(tx *Tx) error {
+		return tx.Get(&u, `SELECT `+userColumns+` FROM users u WHERE u.user_id = ?`, id)
+	})
+	return u, noRowsIs(err, errNoUser)
+}
 
 // Users lists accounts by handle, those after the handle `after`, at most limit.
-func (s *Store) Users(ctx context.Context, after string, limit int) ([]User, error) { panic("h4") }
+func (s *Store) Users(ctx context.Context, after string, limit int) ([]User, error) {
+	if after != "" && !ValidHandle(after) {
+		return nil, invalid("after", "must be a handle")
+	}
+	var users []User
+	err := s.backend.Read(ctx, func(tx *Tx) error {
+		users = nil
+		return tx.Select(&users, `SELECT `+userColumns+` FROM handles h JOIN users u ON u.user_id = h.user_id
+			WHERE h.handle > ? ORDER BY h.handle LIMIT ?`, after, limit)
+	})
+	return users, err
+}
 
 // Credentials returns an account and its encoded password hash (empty: none). CodeNotFound.
-func (s *Store) Credentials(ctx context.Context, handle string) (User, string, error) { panic("h4") }
+func (s *Store) Credentials(ctx context.Context, handle string) (User, string, error) {
+	if !ValidHandle(handle) {
+		return User{}, "", errNoUser
+	}
+	var row struct {
+		User
+		PasswordHash string `db:"password_hash"`
+	}
+	err := s.backend.Read(ctx, func(tx *Tx) error {
+		return tx.Get(&row, `SELECT `+userColumns+`, COALESCE(u.password_hash, '') AS password_hash
+			FROM handles h JOIN users u ON u.user_id = h.user_id WHERE h.handle = ?`, handle)
+	})
+	return row.User, row.PasswordHash, noRowsIs(err, errNoUser)
+}
 
-// SetPassword replaces the password hash and ends all sessions of the user. CodeNotFound.
-func (s *Store) SetPassword(ctx context.Context, id ID, hash string) error { panic("h4") }
+// SetPassword replaces the password hash (empty: no sign-in by password) and
+// ends all sessions of the user. CodeNotFound.
+func (s *Store) SetPassword(ctx context.Context, id ID, hash string) error {
+	password := sql.NullString{String: hash, Valid: hash != ""}
+	return s.write(ctx, func(tx *Tx) ([]Event, error) {
+		changed, err := tx.Exec(`UPDATE users SET password_hash = ? WHERE user_id = ?`, password, id)
+		if err != nil {
+			return nil, err
+		}
+		if changed == 0 {
+			return nil, errNoUser
+		}
+		_, err = s.endAllSessions(tx, id)
+		return nil, err
+	})
+}
 
-// DisableUser locks an account: no sign-in, all sessions end, sends are refused. CodeNotFound.
-func (s *Store) DisableUser(ctx context.Context, id ID) error { panic("h4") }
+// DisableUser locks an account: no sign-in, all sessions end, sends are
+// refused. Disabling twice changes nothing. CodeNotFound.
+func (s *Store) DisableUser(ctx context.Context, id ID) error {
+	return s.write(ctx, func(tx *Tx) ([]Event, error) {
+		changed, err := tx.Exec(`UPDATE users SET disabled_at = CASE WHEN disabled_at = 0 THEN ? ELSE disabled_at END
+			WHERE user_id = ?`, s.now(), id)
+		if err != nil {
+			return nil, err
+		}
+		if changed == 0 {
+			return nil, errNoUser
+		}
+		_, err = s.endAllSessions(tx, id)
+		return nil, err
+	})
+}
+
+// noRowsIs turns sql.ErrNoRows into the error that it means here.
+func noRowsIs(err, meaning error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return meaning
+	}
+	return err
+}
