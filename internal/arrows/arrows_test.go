@@ -31,12 +31,11 @@ var rules = []rule{
 	{"store/storetest", []string{"store", "internal/testdb"}},
 	{"store", nil},
 	{"poller", []string{"store", "internal/eventjson"}},
-	{"api", []string{"store", "poller", "internal/eventjson", "internal/password"}},
+	{"api", []string{"store", "poller", "internal/eventjson"}},
 	// Small shared parts, and support for tests.
 	{"internal/arrows", nil},
 	{"internal/eventjson", []string{"store"}},
 	{"internal/contract", nil},
-	{"internal/password", nil},
 	{"internal/testdb", []string{"internal/testdb/..."}},
 	{"internal/harness", []string{"internal/contract", "internal/testdb"}},
 	{"internal/e2e", []string{"internal/harness", "internal/testdb", "internal/contract"}},
