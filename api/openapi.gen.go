@@ -14,16 +14,16 @@ import (
 
 // Defines values for NewConversationHistory.
 const (
-	All    NewConversationHistory = "all"
-	Joined NewConversationHistory = "joined"
+	NewConversationHistoryAll    NewConversationHistory = "all"
+	NewConversationHistoryJoined NewConversationHistory = "joined"
 )
 
 // Valid indicates whether the value is a known member of the NewConversationHistory enum.
 func (e NewConversationHistory) Valid() bool {
 	switch e {
-	case All:
+	case NewConversationHistoryAll:
 		return true
-	case Joined:
+	case NewConversationHistoryJoined:
 		return true
 	default:
 		return false
@@ -32,16 +32,16 @@ func (e NewConversationHistory) Valid() bool {
 
 // Defines values for NewConversationKind.
 const (
-	Direct NewConversationKind = "direct"
-	Group  NewConversationKind = "group"
+	NewConversationKindDirect NewConversationKind = "direct"
+	NewConversationKindGroup  NewConversationKind = "group"
 )
 
 // Valid indicates whether the value is a known member of the NewConversationKind enum.
 func (e NewConversationKind) Valid() bool {
 	switch e {
-	case Direct:
+	case NewConversationKindDirect:
 		return true
-	case Group:
+	case NewConversationKindGroup:
 		return true
 	default:
 		return false

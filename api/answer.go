@@ -1,0 +1,58 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/labstack/echo/v4"
+
+	"holdline/store"
+)
+
+// times makes every time on the wire look the same: RFC 3339, UTC, milliseconds.
+var times = json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, t time.Time) error {
+	return e.WriteToken(jsontext.String(string(store.MillisOf(t).Append(nil))))
+}))
+
+// answer writes v as JSON.
+func (s *Server) answer(c echo.Context, status int, v any) error {
+	body, err := json.Marshal(v, times)
+	if err != nil {
+		return err
+	}
+	s.write(c, status, "application/json", body)
+	return nil
+}
+
+// write writes a finite answer: with its length, not to be stored, and within
+// the write timeout. An error of the connection is the reader's loss.
+func (s *Server) write(c echo.Context, status int, contentType string, body []byte) {
+	w := c.Response()
+	// Each answer sets its deadline anew; writers to memory have none.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// noContent answers 204.
+func (s *Server) noContent(c echo.Context) error {
+	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
+	c.Response().WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// shorten cuts what a caller sent to a length fit for a message.
+func shorten(v string) string {
+	const most = 64
+	if len(v) > most {
+		v = v[:most] + "…"
+	}
+	return strings.ToValidUTF8(v, "\uFFFD")
+}

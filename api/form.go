@@ -1,0 +1,136 @@
+package api
+
+import (
+	"bytes"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// errJSONAsForm helps with the commonest slip of all.
+var errJSONAsForm = invalid("", "The body holds JSON but came as a form, which is how curl -d sends it. Add: -H 'Content-Type: application/json'")
+
+// looksLikeJSON reports whether a body that came as a form is JSON.
+func looksLikeJSON(body []byte) bool {
+	body = bytes.TrimLeft(body, " \t\r\n")
+	return len(body) > 0 && (body[0] == '{' || body[0] == '[')
+}
+
+// formJSON writes a form as the JSON that it stands for: fields by the types r
+// gives them, lists as repeated fields, maps as name[key]. An optional field
+// that is empty counts as left out, since HTML forms send all their fields.
+func formJSON(r *rule, body []byte) ([]byte, error) {
+	if looksLikeJSON(body) {
+		return nil, errJSONAsForm
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, invalid("", "The form cannot be read: %v.", err)
+	}
+	object := make(map[string]jsontext.Value)
+	nested := make(map[string][]formEntry)
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		base, key, isEntry := mapEntry(name)
+		field := r.properties[base]
+		if field == nil || isEntry != (field.kind == "object") {
+			return nil, r.unknownField(name)
+		}
+		values := form[name]
+		if field.kind == "array" {
+			if object[base], err = formList(field, name, values); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if len(values) > 1 {
+			return nil, invalid(name, "%s is there %d times.", name, len(values))
+		}
+		if isEntry {
+			value, err := formValue(field.values, name, values[0])
+			if err != nil {
+				return nil, err
+			}
+			nested[base] = append(nested[base], formEntry{key, value})
+			continue
+		}
+		if values[0] == "" && !slices.Contains(r.required, name) {
+			continue
+		}
+		if object[name], err = formValue(field, name, values[0]); err != nil {
+			return nil, err
+		}
+	}
+	for base, entries := range nested {
+		if object[base], err = formObject(base, entries); err != nil {
+			return nil, err
+		}
+	}
+	out := []byte{'{'}
+	for i, name := range slices.Sorted(maps.Keys(object)) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(strconv.AppendQuote(out, name), ':'), object[name]...)
+	}
+	return append(out, '}'), nil
+}
+
+type formEntry struct {
+	key   string
+	value jsontext.Value
+}
+
+// mapEntry splits name[key].
+func mapEntry(name string) (base, key string, ok bool) {
+	base, rest, found := strings.Cut(name, "[")
+	key, closed := strings.CutSuffix(rest, "]")
+	if !found || !closed {
+		return name, "", false
+	}
+	return base, key, true
+}
+
+func formValue(r *rule, name, v string) (jsontext.Value, error) {
+	if err := r.text(name, v); err != nil {
+		return nil, err
+	}
+	if r.kind == "integer" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		return strconv.AppendInt(nil, n, 10), err
+	}
+	return jsontext.AppendQuote(nil, v)
+}
+
+func formList(r *rule, name string, values []string) (jsontext.Value, error) {
+	out := jsontext.Value{'['}
+	for i, v := range values {
+		item, err := formValue(r.items, name+"["+strconv.Itoa(i)+"]", v)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, item...)
+	}
+	return append(out, ']'), nil
+}
+
+func formObject(name string, entries []formEntry) (jsontext.Value, error) {
+	out := jsontext.Value{'{'}
+	for i, e := range entries {
+		key, err := jsontext.AppendQuote(nil, e.key)
+		if err != nil {
+			return nil, invalid(name, "%s must be UTF-8.", name)
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, key...), ':'), e.value...)
+	}
+	return append(out, '}'), nil
+}

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/labstack/echo/v4"
+
+	"holdline"
+	"holdline/poller"
+	"holdline/store"
+)
+
+// Server answers the API. It implements the interface generated from the
+// contract, a file for each resource.
+type Server struct {
+	cfg       Config
+	store     *store.Store
+	poller    *poller.Poller
+	logger    *slog.Logger
+	auth      *Authenticator
+	signIns   *signInLimits
+	passwords *passwords
+	handler   http.Handler
+	draining  atomic.Bool
+
+	live // streams and waiting polls
+}
+
+var _ ServerInterface = (*Server)(nil)
+
+// New makes a Server. Close ends it; the store and the poller stay open.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	operations, err := loadContract(holdline.OpenAPI)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:       cfg,
+		store:     cfg.Store,
+		poller:    cfg.Poller,
+		logger:    cfg.Logger,
+		auth:      newAuthenticator(cfg.Store, cfg.Store.MACKey(), cfg.TicketAge, cfg.Logger),
+		signIns:   newSignInLimits(),
+		passwords: newPasswords(),
+	}
+	s.live.open(s)
+	s.handler = s.routes(operations)
+	return s, nil
+}
+
+// Handler returns what serves HTTP.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Revoked tells the server that a session has ended elsewhere (session 0: all
+// of the user's), so that it is forgotten here at once.
+func (s *Server) Revoked(user, session store.ID) { s.auth.Revoked(user, session) }
+
+// Close drains: readiness is withdrawn, waiting polls are answered, streams
+// end and tell when to come back. It returns when everything the server owns
+// has ended, or with ctx's error. It may be called more than once.
+func (s *Server) Close(ctx context.Context) error {
+	s.draining.Store(true)
+	return s.live.close(ctx)
+}
+
+// routes registers every operation of the contract, each behind its own begin.
+func (s *Server) routes(operations map[string]*operation) http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
+	e.IPExtractor = ipExtractor(s.cfg.TrustedProxies)
+	e.Use(s.outermost)
+	middlewares := make(map[string][]echo.MiddlewareFunc, len(operations))
+	for id, op := range operations {
+		middlewares[id] = []echo.MiddlewareFunc{s.begin(op)}
+	}
+	RegisterHandlersWithOptions(withHead{e}, s, RegisterHandlersOptions{OperationMiddlewares: middlewares})
+	s.registerDocs(e)
+	return e
+}
+
+// withHead answers HEAD wherever GET is answered with something finite (RFC 9110 section 9.1).
+type withHead struct{ *echo.Echo }
+
+func (r withHead) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	if !strings.HasSuffix(path, "/stream") {
+		r.HEAD(path, h, m...)
+	}
+	return r.Echo.GET(path, h, m...)
+}
+
+// ipExtractor finds the address of a client: that of the connection, or what a
+// trusted proxy says in X-Forwarded-For.
+func ipExtractor(trusted []netip.Prefix) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range trusted {
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP:   p.Addr().AsSlice(),
+			Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+func joinSorted(names []string) string {
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
