@@ -62,25 +62,32 @@ type Backend interface {
 // Tx is a transaction in which portable SQL runs: ? placeholders are rebound
 // to the database's own.
 type Tx struct {
-	tx  *sqlx.Tx
-	ctx context.Context
+	tx      *sqlx.Tx
+	ctx     context.Context
+	queries func(query string, args []any) // nil: no query log
 }
 
 // NewTx is for backends.
-func NewTx(ctx context.Context, tx *sqlx.Tx) *Tx { return &Tx{tx: tx, ctx: ctx} }
+func NewTx(ctx context.Context, tx *sqlx.Tx) *Tx {
+	queries, _ := ctx.Value(queryLogKey{}).(func(string, []any))
+	return &Tx{tx: tx, ctx: ctx, queries: queries}
+}
 
 // Get scans one row into dest; sql.ErrNoRows when there is none.
 func (t *Tx) Get(dest any, query string, args ...any) error {
+	t.logQuery(query, args)
 	return t.tx.GetContext(t.ctx, dest, t.tx.Rebind(query), args...)
 }
 
 // Select scans all rows into the slice dest points to.
 func (t *Tx) Select(dest any, query string, args ...any) error {
+	t.logQuery(query, args)
 	return t.tx.SelectContext(t.ctx, dest, t.tx.Rebind(query), args...)
 }
 
 // Exec runs a statement and returns the number of rows it touched.
 func (t *Tx) Exec(query string, args ...any) (int64, error) {
+	t.logQuery(query, args)
 	res, err := t.tx.ExecContext(t.ctx, t.tx.Rebind(query), args...)
 	if err != nil {
 		return 0, err
@@ -90,6 +97,7 @@ func (t *Tx) Exec(query string, args ...any) (int64, error) {
 
 // Each scans every row into row and calls fn, until fn returns false or an error.
 func (t *Tx) Each(row any, fn func() (bool, error), query string, args ...any) error {
+	t.logQuery(query, args)
 	rows, err := t.tx.QueryxContext(t.ctx, t.tx.Rebind(query), args...)
 	if err != nil {
 		return err
