@@ -109,19 +109,19 @@ func checkLimit(flag *kong.Flag) error {
 		return nil
 	}
 	if value < bounds[0] || value > bounds[1] {
-		return fmt.Errorf("%v is not %s", flag.Target.Interface(), limitText(flag))
+		return fmt.Errorf("%v is not %s", flag.Target.Interface(), limitText(flag.Tag))
 	}
 	return nil
 }
 
 // limitText says a setting's limits in words; empty if it has none.
-func limitText(flag *kong.Flag) string {
-	lowest, highest := flag.Tag.Get("min"), flag.Tag.Get("max")
+func limitText(tag *kong.Tag) string {
+	lowest, highest := tag.Get("min"), tag.Get("max")
 	if lowest == "" {
 		return ""
 	}
 	text := "from " + lowest + " to " + highest
-	if flag.Tag.Has("orzero") {
+	if tag.Has("orzero") {
 		text = "0 or " + text
 	}
 	return text
@@ -176,10 +176,8 @@ func fromEnvironment(flag *kong.Flag) bool {
 // formatSetting is the help text of one flag: what it does, its limits, its variable.
 func formatSetting(value *kong.Value) string {
 	text := value.Help
-	if value.Flag != nil {
-		if limits := limitText(value.Flag); limits != "" {
-			text += " " + strings.ToUpper(limits[:1]) + limits[1:] + "."
-		}
+	if limits := limitText(value.Tag); limits != "" {
+		text += " " + strings.ToUpper(limits[:1]) + limits[1:] + "."
 	}
 	if len(value.Tag.Envs) > 0 {
 		text += " ($" + value.Tag.Envs[0] + ")"
