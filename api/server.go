@@ -54,6 +54,7 @@ func New(cfg Config) (*Server, error) {
 		signIns:   newSignInLimits(),
 		passwords: newPasswords(),
 	}
+	s.poller.OnRevoked(s.auth.Revoked)
 	s.live.open(s)
 	s.handler = s.routes(operations)
 	return s, nil
@@ -61,10 +62,6 @@ func New(cfg Config) (*Server, error) {
 
 // Handler returns what serves HTTP.
 func (s *Server) Handler() http.Handler { return s.handler }
-
-// Revoked tells the server that a session has ended elsewhere (session 0: all
-// of the user's), so that it is forgotten here at once.
-func (s *Server) Revoked(user, session store.ID) { s.auth.Revoked(user, session) }
 
 // Close drains: readiness is withdrawn, waiting polls are answered, streams
 // end and tell when to come back. It returns when everything the server owns

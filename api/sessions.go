@@ -90,8 +90,7 @@ func (s *Server) EndSession(ec echo.Context, sessionID string) error {
 	if err := s.store.EndSession(c.ctx, c.who.User.ID, id); err != nil {
 		return err
 	}
-	s.auth.Revoked(c.who.User.ID, id)
-	s.poller.Revoke(c.who.User.ID, id)
+	s.poller.Revoke(c.who.User.ID, id) // which tells auth too
 	return s.noContent(c)
 }
 
