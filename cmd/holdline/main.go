@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -44,6 +45,9 @@ type console struct {
 }
 
 func main() {
+	// What this program writes holds people's messages and accounts: it is for
+	// its own user's eyes.
+	syscall.Umask(0o077)
 	os.Exit(run(os.Args[1:], &console{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 

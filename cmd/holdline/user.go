@@ -63,7 +63,7 @@ type userAddCmd struct {
 	accountCmd
 	passwordFlags
 	Handle      string `arg:"" help:"2 to 32 of a-z 0-9 _ . -"`
-	DisplayName string `placeholder:"NAME" help:"What others are shown. At most 64 characters."`
+	DisplayName string `placeholder:"NAME" help:"What others are shown, at most 64 characters. The handle by default."`
 	Owner       bool   `help:"Make the account an owner of the server."`
 }
 
@@ -80,8 +80,12 @@ func (u *userAddCmd) Run(ctx context.Context, c *console) error {
 	if u.Owner {
 		role = store.RoleOwner
 	}
+	name := u.DisplayName
+	if name == "" {
+		name = u.Handle
+	}
 	return u.with(ctx, c, false, func(s *store.Store) error {
-		user, err := s.CreateUser(ctx, store.NewUser{Handle: u.Handle, DisplayName: u.DisplayName, PasswordHash: api.HashPassword(word), Role: role})
+		user, err := s.CreateUser(ctx, store.NewUser{Handle: u.Handle, DisplayName: name, PasswordHash: api.HashPassword(word), Role: role})
 		if store.CodeOf(err) == store.CodeHandleTaken {
 			return fmt.Errorf("the handle %s is taken; choose another", u.Handle)
 		}
