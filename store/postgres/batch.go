@@ -19,13 +19,16 @@ const (
 	lockHeads = `SELECT conversation_id, last_seq, last_accepted_at FROM conversations
 		WHERE conversation_id = ANY($1) ORDER BY conversation_id FOR UPDATE`
 
-	checkSends = `SELECT i.n,
-			EXISTS (SELECT 1 FROM sessions s JOIN users u ON u.user_id = s.user_id
-				WHERE s.user_id = i.u AND s.session_id = i.s AND s.ended_at = 0 AND u.disabled_at = 0),
-			EXISTS (SELECT 1 FROM memberships m WHERE m.user_id = i.u AND m.conversation_id = i.c AND m.to_seq = 0),
+	// LATERAL with LIMIT keeps each look-up an index probe: an EXISTS may become
+	// a hash over a whole table.
+	checkSends = `SELECT i.n, session.ok IS NOT NULL, member.ok IS NOT NULL,
 			e.seq, e.text, e.target_seq, e.accepted_at, e.stamp,
 			(SELECT pg_try_advisory_xact_lock_shared($6))
 		FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS i (n, c, u, s, k)
+		LEFT JOIN LATERAL (SELECT TRUE AS ok FROM sessions s JOIN users u ON u.user_id = s.user_id
+			WHERE s.user_id = i.u AND s.session_id = i.s AND s.ended_at = 0 AND u.disabled_at = 0 LIMIT 1) session ON TRUE
+		LEFT JOIN LATERAL (SELECT TRUE AS ok FROM memberships
+			WHERE user_id = i.u AND conversation_id = i.c AND to_seq = 0 LIMIT 1) member ON TRUE
 		LEFT JOIN LATERAL (SELECT seq, text, target_seq, accepted_at, stamp FROM events
 			WHERE conversation_id = i.c AND sender_id = i.u AND client_id = i.k LIMIT 1) e ON TRUE`
 
@@ -46,6 +49,13 @@ const (
 	tryHorizon = `SELECT pg_try_advisory_xact_lock_shared($1)`
 	readH      = `SELECT h FROM horizon WHERE id = 1`
 )
+
+// lanePlans: the lane's statements are index probes for each element of an
+// array, however many rows the tables hold. Planning them anew for each batch
+// costs more than running them, and a plan made while the tables were small
+// must still be right when they are not.
+const lanePlans = `SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;
+	SET enable_hashjoin = off; SET enable_mergejoin = off`
 
 // batchConn is the connection of one lane with its prepared statements.
 type batchConn struct {
@@ -108,6 +118,10 @@ func (b *Backend) AppendBatch(items []*store.Append, wait bool, committed func([
 	if b.batch == nil {
 		c, err := b.prepareBatchConn(context.Background(), b.batches)
 		if err != nil {
+			return classify(err)
+		}
+		if _, err := c.ExecContext(context.Background(), lanePlans); err != nil {
+			c.close()
 			return classify(err)
 		}
 		b.batch = c

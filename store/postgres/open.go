@@ -117,7 +117,7 @@ const minVersion = 150000
 
 func (b *Backend) prepareConnection(ctx context.Context, conn driver.Conn) error {
 	setup := fmt.Sprintf(`SET lock_timeout = %d; SET statement_timeout = %d; SET idle_in_transaction_session_timeout = %d;
-		SET default_transaction_isolation = 'read committed'; SET client_encoding = 'UTF8'`,
+		SET default_transaction_isolation = 'read committed'; SET client_encoding = 'UTF8'; SET jit = off`,
 		lockTimeout.Milliseconds(), statementTimeout.Milliseconds(), idleTimeout.Milliseconds())
 	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, setup, nil); err != nil {
 		return err
