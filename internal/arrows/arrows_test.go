@@ -39,7 +39,7 @@ var rules = []rule{
 	{"internal/testdb", []string{"internal/testdb/..."}},
 	{"internal/harness", []string{"internal/contract", "internal/testdb"}},
 	{"internal/e2e", []string{"internal/harness", "internal/testdb", "internal/contract"}},
-	{"internal/bench", nil},
+	{"internal/bench", []string{"store", "store/sqlite", "store/postgres"}},
 	{"cmd", []string{"api", "poller", "store", "store/...", "internal/..."}},
 }
 

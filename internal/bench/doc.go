@@ -4,8 +4,7 @@
 // It promises:
 //
 //  1. Nothing in the measured process is special: the server is the same
-//     binary's `serve` on a scratch database, with only the limits per user and
-//     per address lifted.
+//     binary's `serve` with its default settings, on a scratch database.
 //  2. Every figure has a neighbour. Where a ratio is given, the bare side (see
 //     Bare) runs in the same minute, on the same machine, under the same load
 //     client, in alternation.

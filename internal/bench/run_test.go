@@ -1,0 +1,100 @@
+package bench
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"holdline/internal/harness"
+	"holdline/internal/testdb"
+)
+
+// small is everything at once in a few seconds: whether the figures are good is
+// not asked here.
+func small(t *testing.T, database string) Options {
+	return Options{
+		Program:  harness.Binary(t),
+		Database: database,
+		Only:     Measures,
+
+		Rounds:   1,
+		Duration: 200 * time.Millisecond,
+		Users:    3,
+
+		Connections:   4,
+		Conversations: 5,
+		TextBytes:     64,
+
+		ReceiveRate:          100,
+		ReceiveConversations: 4,
+
+		FanoutReaders:  10,
+		FanoutMessages: 5,
+
+		IdleReaders: 20,
+		IdleHold:    time.Millisecond,
+	}
+}
+
+func TestEverythingIsMeasured(t *testing.T) {
+	dir := t.TempDir()
+	for name, database := range map[string]string{
+		"sqlite":   "sqlite:" + filepath.Join(dir, "scratch.db"),
+		"postgres": testdb.Postgres(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := small(t, database)
+			o.Progress = t.Output()
+			r, err := Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Database.Kind != name || r.Database.Version == "" || len(r.Database.Durability) < 4 {
+				t.Errorf("database: %+v", r.Database)
+			}
+			for _, s := range r.Database.Durability {
+				if s.Name == "synchronous" && s.Value != "FULL" || s.Name == "fsync" && s.Value != "on" {
+					t.Errorf("%s is %s", s.Name, s.Value)
+				}
+			}
+			if len(r.Send.Rounds) != 1 || r.Send.PerSecond <= 0 || r.Send.Ratio <= 0 || r.Send.Stored == 0 {
+				t.Errorf("send: %+v", r.Send)
+			}
+			if d := r.Receive.Rounds[0].Delivery; d.Count != 20 {
+				t.Errorf("receive: %d of 20 messages", d.Count)
+			}
+			if r.Fanout.Ratio <= 0 || r.Fanout.FrameBytes < 100 {
+				t.Errorf("fanout: %+v", r.Fanout)
+			}
+			if r.Idle.BeforeKiB <= 0 || r.Idle.ConnectedKiB <= 0 {
+				t.Errorf("idle: %+v", r.Idle)
+			}
+			if len(r.Bars) != 4 {
+				t.Errorf("%d bars: %+v", len(r.Bars), r.Bars)
+			}
+		})
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) != 0 {
+		t.Errorf("the scratch database was left behind: %v", left)
+	}
+}
+
+func TestADatabaseThatExistsIsNotTouched(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "holdline.db")
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Run(t.Context(), small(t, "sqlite:"+path))
+	if err == nil || !strings.Contains(err.Error(), "exists already") {
+		t.Errorf("got %v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "precious" {
+		t.Errorf("the file holds %q, %v", b, err)
+	}
+}
