@@ -143,19 +143,26 @@ func (t *topic) lacking() (from, to int64, ok bool) {
 	return head + 1, t.target, true
 }
 
-// take appends events read from the log, as far as they are still the next ones.
+// take appends events read from the log, as far as they are still the next
+// ones, and publishes them together.
 func (t *topic) take(events []store.Event) {
+	ready := make([]*entry, 0, len(events))
 	for i := range events {
-		e := &events[i]
-		if e.Seq <= t.view.Load().head {
-			continue
+		if e := &events[i]; e.Seq > t.view.Load().head {
+			ready = append(ready, encode(e, t.epoch))
 		}
-		ready := encode(e, t.epoch)
-		t.mu.Lock()
-		if !t.dead && e.Seq == t.view.Load().head+1 {
-			t.pushLocked(ready)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	head := t.view.Load().head
+	for _, e := range ready {
+		if !t.dead && e.seq == head+1 {
+			t.addLocked(e)
+			head++
 		}
-		t.mu.Unlock()
+	}
+	if head > t.view.Load().head {
+		t.publishLocked(head)
 	}
 }
 

@@ -60,22 +60,22 @@ func (t *topic) feed(e *store.Event) {
 	if ready == nil {
 		ready = encode(e, t.epoch)
 	}
-	t.pushLocked(ready)
+	t.addLocked(ready)
+	t.publishLocked(e.Seq)
 	t.fillLocked()
 }
 
-// pushLocked appends the next event and has its readers woken.
-func (t *topic) pushLocked(e *entry) {
+// addLocked puts the next event into the ring; publishLocked makes it seen.
+func (t *topic) addLocked(e *entry) {
 	p := t.p
 	maxEvents := p.options.RingEvents
 	if p.topics.ringBytes.Load() > p.options.TotalRingBytes {
 		maxEvents = 1
 	}
 	p.topics.ringBytes.Add(int64(t.ring.add(e, maxEvents, p.options.RingBytes)))
-	t.publishLocked(e.seq)
 }
 
-// publishLocked moves the head, which is never moved back.
+// publishLocked moves the head, never back, and has its readers woken.
 func (t *topic) publishLocked(head int64) {
 	t.view.Store(&view{head: head, entries: t.ring.entries})
 	t.known, t.target = max(t.known, head), max(t.target, head)
