@@ -32,6 +32,7 @@ type deliveryFlags struct {
 	Heartbeat time.Duration `setting:"" group:"delivery" default:"15s" min:"100ms" max:"5m" help:"How long a stream may be silent before it gets a heartbeat."`
 	StreamAge time.Duration `setting:"" group:"delivery" default:"1h" min:"1s" max:"24h" help:"After about how long, give or take a tenth, a stream ends and its client comes back."`
 	Sweep     time.Duration `setting:"" group:"delivery" default:"1s" min:"10ms" max:"1m" help:"How often the database is asked what other servers wrote: the most that a lost hint costs, and how soon a session ended elsewhere ends here."`
+	Hints     string        `setting:"" group:"delivery" default:"postgres" enum:"postgres,off" help:"How servers on one PostgreSQL database tell each other of new messages: postgres (LISTEN and NOTIFY, so --database must not lead through a pooler in transaction mode) or off (they find out by the sweep). Of no effect on SQLite."`
 }
 
 type limitFlags struct {
@@ -45,8 +46,20 @@ func (s *serveCmd) storeOptions(log *slog.Logger) store.Options {
 	return store.Options{Logger: log, MaxQueued: s.MaxQueued, MaxQueuedPerSender: s.MaxQueuedPerSender}
 }
 
-func (s *serveCmd) pollerOptions(log *slog.Logger) poller.Options {
-	return poller.Options{Logger: log, SweepInterval: s.Sweep}
+func (s *serveCmd) pollerOptions(log *slog.Logger, hints *poller.PostgresHints) poller.Options {
+	o := poller.Options{Logger: log, SweepInterval: s.Sweep}
+	if hints != nil { // a nil pointer in the interface would not be nil
+		o.Hints = hints
+	}
+	return o
+}
+
+// hints returns what carries hints to other servers; nil where there are none.
+func (s *serveCmd) hints(log *slog.Logger) (*poller.PostgresHints, error) {
+	if _, isSQLite := s.sqlitePath(); isSQLite || s.Hints == "off" {
+		return nil, nil
+	}
+	return poller.NewPostgresHints(s.Database, log)
 }
 
 func (s *serveCmd) apiConfig(log *slog.Logger, address net.Addr) api.Config {

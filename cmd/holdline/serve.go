@@ -83,6 +83,7 @@ type running struct {
 	api    *api.Server
 	http   *http.Server
 	poller *poller.Poller
+	hints  *poller.PostgresHints // nil without
 	store  *store.Store
 	unlock func()
 }
@@ -106,7 +107,10 @@ func (s *serveCmd) start(ctx context.Context, log *slog.Logger, address net.Addr
 	if err != nil {
 		return r, err
 	}
-	r.poller = poller.New(s.pollerOptions(log))
+	if r.hints, err = s.hints(log); err != nil {
+		return r, errors.Join(err, b.Close())
+	}
+	r.poller = poller.New(s.pollerOptions(log, r.hints))
 	options := s.storeOptions(log)
 	options.Feed = r.poller.Feed
 	if r.store, err = store.New(ctx, b, options); err != nil {
@@ -154,6 +158,9 @@ func (r *running) stop(timeout time.Duration, signals <-chan os.Signal) error {
 		ctx, cancel := context.WithTimeout(context.Background(), lastStep)
 		defer cancel()
 		errs = append(errs, r.poller.Close(ctx))
+	}
+	if r.hints != nil {
+		errs = append(errs, r.hints.Close())
 	}
 	if r.store != nil {
 		errs = append(errs, r.store.Close())
