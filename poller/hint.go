@@ -18,8 +18,6 @@ type Hints interface {
 	// Receive passes what other nodes send to receive, and calls lost whenever
 	// something may have been missed. It returns when ctx ends.
 	Receive(ctx context.Context, receive func([]store.Head), lost func())
-	// Close frees what Send and Receive used, once both have returned for good.
-	Close() error
 }
 
 // sendTimeout is how long one hint may take before it is given up.

@@ -158,5 +158,6 @@ func (h *PostgresHints) listen(ctx context.Context, receive func([]store.Head), 
 	return conn.Err()
 }
 
-// Close implements Hints.
+// Close closes the connection that sends. Close the Poller first: it is what
+// ends Receive, and with it the connection that listens.
 func (h *PostgresHints) Close() error { return h.db.Close() }

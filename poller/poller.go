@@ -181,13 +181,10 @@ func (p *Poller) Close(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
+		return nil
 	case <-ctx.Done():
 		return errors.Join(errors.New("poller: still busy"), ctx.Err())
 	}
-	if p.outbox != nil {
-		return p.outbox.hints.Close()
-	}
-	return nil
 }
 
 // spawn runs fn on a goroutine that Close waits for; false once closing.

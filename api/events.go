@@ -1,0 +1,257 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"holdline/internal/eventjson"
+	"holdline/poller"
+	"holdline/store"
+)
+
+// errRemoved is how a former member who has read all that they may is told.
+var errRemoved = store.Errorf(store.CodeNotFound, "You are not a member of this conversation any more, and have read everything up to your removal.")
+
+// ListEvents answers a page of the log: what is after a place, waiting for it
+// if asked to, or what is before one.
+func (s *Server) ListEvents(ec echo.Context, conversationID ConversationId, params ListEventsParams) error {
+	c := callOf(ec)
+	id, err := parseID(conversationID, "conversation")
+	if err != nil {
+		return err
+	}
+	limit := pageLimit(params.Limit)
+	if params.Before != 0 {
+		if c.QueryParams().Has("after") || params.Wait != 0 {
+			return invalid("before", "Give before, or after with wait, not both.")
+		}
+		return s.eventsBefore(c, id, params.Before, limit)
+	}
+	at, field, err := startOf(params.After, "")
+	if err != nil {
+		return err
+	}
+	until := time.Now().Add(time.Duration(params.Wait) * time.Second)
+	for {
+		done, err := s.poll(c, id, at, field, limit, until)
+		if done || err != nil {
+			return err
+		}
+	}
+}
+
+// poll answers what is after at, once there is something or until has passed.
+// It returns false, with nothing answered, when it has waited while the sweep
+// failed: what it knows of the head is too old to say that there is nothing.
+func (s *Server) poll(c *call, id store.ID, at cursor, field string, limit int, until time.Time) (done bool, err error) {
+	r, err := s.openReader(c, id, at, field)
+	if err != nil {
+		return true, err
+	}
+	defer r.Close()
+	page := pagePool.Get().(*pageBuffer)
+	defer page.release()
+	if page.frames, err = r.Read(c.ctx, page.frames[:0], limit, store.MaxPageBytes); err != nil && len(page.frames) == 0 {
+		return true, err
+	}
+	wait := time.Until(until)
+	if !c.who.ExpiresAt.IsZero() {
+		wait = min(wait, time.Until(c.who.ExpiresAt))
+	}
+	if len(page.frames) == 0 && !r.Removed() && wait > 0 && s.live.begin() {
+		defer s.live.done()
+		r.Watch(poller.Watch{Wait: wait})
+		if err := s.checkSession(c); err != nil {
+			return true, err
+		}
+		if err := s.await(c, r, page, limit); err != nil {
+			return true, err
+		}
+		if _, fresh := r.Head(); !fresh && len(page.frames) == 0 && c.ctx.Err() == nil {
+			return false, nil
+		}
+	}
+	if r.Removed() && len(page.frames) == 0 {
+		return true, errRemoved
+	}
+	s.answerPage(c, r, page)
+	return true, nil
+}
+
+// await reads as soon as there is something; it returns without anything when
+// the wait is over, the server drains, or the client is gone.
+func (s *Server) await(c *call, r *poller.Reader, page *pageBuffer, limit int) (err error) {
+	for {
+		why := r.Wait(c.ctx.Done())
+		switch {
+		case why&poller.WakeRevoked != 0:
+			return errSessionEnded
+		case why&poller.WakeReset != 0:
+			return &resetError{cause: &poller.ResetError{FirstSeq: r.FirstSeq()}, field: "after"}
+		}
+		page.frames, err = r.Read(c.ctx, page.frames[:0], limit, store.MaxPageBytes)
+		if len(page.frames) > 0 || r.Removed() || why&(poller.WakeEnds|poller.WakeGone) != 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// openReader begins to read for the caller. A cursor that the server made and
+// that comes back says that what it covers was delivered.
+func (s *Server) openReader(c *call, id store.ID, at cursor, field string) (*poller.Reader, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	r, err := s.poller.Open(ctx, poller.Position{
+		Conversation: id, Viewer: c.who.User.ID, Session: c.who.Session.ID, After: at.seq, Epoch: at.epoch,
+	})
+	var reset *poller.ResetError
+	if errors.As(err, &reset) {
+		return nil, &resetError{cause: reset, field: field}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if at.epoch != "" && at.seq > 0 && !r.Removed() {
+		s.store.NoteDelivered(c.who.User.ID, id, at.seq)
+	}
+	return r, nil
+}
+
+// checkSession makes sure that the session did not end between the look at
+// the credentials, which may come from a cache, and Watch, from when on its end
+// is noticed.
+func (s *Server) checkSession(c *call) error {
+	ctx, cancel := context.WithTimeout(c.ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	_, _, err := s.store.SessionByID(ctx, c.who.User.ID, c.who.Session.ID)
+	if store.CodeOf(err) == store.CodeUnauthorized {
+		return errSessionEnded
+	}
+	return err
+}
+
+// pageBuffer is what a page is put together in.
+type pageBuffer struct {
+	frames []poller.Frame
+	body   []byte
+}
+
+var pagePool = sync.Pool{New: func() any { return new(pageBuffer) }}
+
+// maxPooledPage keeps the buffers of rare large pages from staying.
+const maxPooledPage = 128 << 10
+
+func (p *pageBuffer) release() {
+	if cap(p.body) <= maxPooledPage {
+		clear(p.frames[:cap(p.frames)])
+		pagePool.Put(p)
+	}
+}
+
+// answerPage answers the frames that were read.
+func (s *Server) answerPage(c *call, r *poller.Reader, page *pageBuffer) {
+	last, _ := r.Head()
+	tail := pageTail{cursor: r.Position(), epoch: r.Epoch(), more: r.More(), first: r.FirstSeq(), last: last}
+	if wantsText(c.Request()) {
+		var line []byte
+		page.body = page.body[:0]
+		for _, f := range page.frames {
+			line = f.AppendJSON(line[:0])
+			page.body = s.appendLine(page.body, line)
+		}
+		s.answerText(c, tail, page.body)
+		return
+	}
+	page.body = append(page.body[:0], `{"events":[`...)
+	for i, f := range page.frames {
+		if i > 0 {
+			page.body = append(page.body, ',')
+		}
+		page.body = f.AppendJSON(page.body)
+	}
+	page.body = tail.append(page.body)
+	s.write(c, http.StatusOK, "application/json", page.body)
+}
+
+// eventsBefore answers the newest events below a seq. Its cursor is the place
+// behind the page: with `after` it gives what follows.
+func (s *Server) eventsBefore(c *call, id store.ID, before int64, limit int) error {
+	ctx, cancel := context.WithTimeout(c.ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	log, err := s.store.EventsBefore(ctx, c.who.User.ID, id, before, limit)
+	if err != nil {
+		return err
+	}
+	tail := pageTail{epoch: s.poller.Epoch(), more: log.More, first: log.FirstSeq(), last: log.LastSeq}
+	tail.cursor = max(log.FirstSeq()-1, min(before-1, log.LastSeq))
+	page := pagePool.Get().(*pageBuffer)
+	defer page.release()
+	text := wantsText(c.Request())
+	var event []byte
+	if page.body = page.body[:0]; !text {
+		page.body = append(page.body, `{"events":[`...)
+	}
+	for i := range log.Events {
+		e := &log.Events[i]
+		tail.cursor = max(e.Seq, e.ThroughSeq)
+		event = eventjson.Append(event[:0], e, e.SenderID == c.who.User.ID)
+		if text {
+			page.body = s.appendLine(page.body, event)
+			continue
+		}
+		if i > 0 {
+			page.body = append(page.body, ',')
+		}
+		page.body = append(page.body, event...)
+	}
+	if text {
+		s.answerText(c, tail, page.body)
+		return nil
+	}
+	page.body = tail.append(page.body)
+	s.write(c, http.StatusOK, "application/json", page.body)
+	return nil
+}
+
+// pageTail is what a page says besides its events.
+type pageTail struct {
+	cursor      int64
+	epoch       string
+	more        bool
+	first, last int64
+}
+
+func (t *pageTail) append(dst []byte) []byte {
+	dst = append(dst, `],"cursor":"`...)
+	dst = poller.AppendCursor(dst, t.cursor, t.epoch)
+	dst = append(dst, `","more":`...)
+	dst = strconv.AppendBool(dst, t.more)
+	dst = append(dst, `,"first_seq":`...)
+	dst = strconv.AppendInt(dst, t.first, 10)
+	dst = append(dst, `,"last_seq":`...)
+	dst = strconv.AppendInt(dst, max(t.last, t.cursor), 10)
+	return append(dst, '}')
+}
+
+func (s *Server) answerText(c *call, tail pageTail, body []byte) {
+	c.Response().Header().Set("Holdline-Cursor", string(poller.AppendCursor(nil, tail.cursor, tail.epoch)))
+	s.write(c, http.StatusOK, textPlain, body)
+}
+
+// appendLine appends the line of an event; what cannot be read is left out and logged.
+func (s *Server) appendLine(dst, event []byte) []byte {
+	dst, err := appendLine(dst, event)
+	if err != nil {
+		s.logger.Error("writing an event as text", "error", err)
+	}
+	return dst
+}

@@ -1,0 +1,291 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"holdline/poller"
+	"holdline/store"
+)
+
+// StreamEvents answers the log as an event stream, or with Accept: text/plain
+// as lines. The connection is taken over from net/http, and the stream goes on
+// in a goroutine of its own after the handler has returned: a waiting reader
+// then costs a small stack and no buffers.
+func (s *Server) StreamEvents(ec echo.Context, conversationID ConversationId, params StreamEventsParams) error {
+	c := callOf(ec)
+	text := wantsText(c.Request())
+	if c.ended != nil {
+		return s.refuseStream(c, text, c.ended)
+	}
+	id, err := parseID(conversationID, "conversation")
+	if err != nil {
+		return err
+	}
+	at, field, err := startOf(params.After, params.LastEventID)
+	if err != nil {
+		// EventSource repeats what it has, and could not see a 400.
+		if field == "Last-Event-ID" {
+			err = &resetError{cause: &poller.ResetError{}, field: field}
+			return s.refuseStream(c, text, err)
+		}
+		return err
+	}
+	if !s.live.begin() {
+		return s.refuseLate(c, id, text)
+	}
+	r, err := s.openReader(c, id, at, field)
+	if err != nil {
+		s.live.done()
+		if store.CodeOf(err) == store.CodeCursorReset {
+			return s.refuseStream(c, text, err)
+		}
+		return err
+	}
+	if r.Removed() {
+		r.Close()
+		s.live.done()
+		return s.refuseStream(c, text, errRemoved)
+	}
+	st := &stream{server: s, reader: r, conversation: id, text: text}
+	r.Watch(poller.Watch{
+		Heartbeat: s.cfg.Heartbeat, Age: s.cfg.StreamAge, Expires: c.who.ExpiresAt,
+		WriteLimit: s.cfg.WriteTimeout, Cut: st.cut,
+	})
+	if err := s.checkSession(c); err != nil {
+		r.Close()
+		s.live.done()
+		if store.CodeOf(err) == store.CodeUnauthorized {
+			return s.refuseStream(c, text, err)
+		}
+		return err
+	}
+	return st.start(c)
+}
+
+// refuseStream tells a client why there is no stream for it: inside a 200,
+// since EventSource would neither show another status nor come back after it.
+// Those who asked for text can see statuses.
+func (s *Server) refuseStream(c *call, text bool, err error) error {
+	if text {
+		return err
+	}
+	setStreamHeaders(c.Response().Header(), text)
+	s.write(c, http.StatusOK, eventStream, appendEnding(nil, err))
+	return nil
+}
+
+// refuseLate sends a client that came while the server goes down away for a while.
+func (s *Server) refuseLate(c *call, id store.ID, text bool) error {
+	if text {
+		return store.Errorf(codeShuttingDown, "The server is going down. Come back in a moment.")
+	}
+	setStreamHeaders(c.Response().Header(), text)
+	body := appendRetry(nil, jittered(retryAtFirst, retryAfterClose))
+	s.write(c, http.StatusOK, eventStream, appendHeartbeat(body, id, 0, false, time.Now()))
+	return nil
+}
+
+// setStreamHeaders completes the common headers for a stream: proxies are asked
+// neither to buffer nor to compress it.
+func setStreamHeaders(h http.Header, text bool) {
+	kind := eventStream
+	if text {
+		kind = textPlain
+	}
+	h.Set("Content-Type", kind)
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+}
+
+// live is what goes on beside or beyond the handlers: streams, and polls that
+// wait. Close ends it and waits for it.
+type live struct {
+	server *Server
+
+	// ctx ends when the patience of close is over.
+	ctx    context.Context
+	giveUp context.CancelFunc
+
+	mu      sync.Mutex
+	closing bool
+	streams map[*stream]struct{}
+	running sync.WaitGroup // streams and waiting polls
+}
+
+func (l *live) open(s *Server) {
+	l.server = s
+	l.streams = make(map[*stream]struct{})
+	l.ctx, l.giveUp = context.WithCancel(context.Background())
+}
+
+// begin counts something that close has to wait for; false once closing.
+func (l *live) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return false
+	}
+	l.running.Add(1)
+	return true
+}
+
+func (l *live) done() { l.running.Done() }
+
+func (l *live) add(st *stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.streams[st] = struct{}{}
+}
+
+func (l *live) remove(st *stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.streams, st)
+}
+
+const (
+	// Streams end spread over this long when the server goes down, or over
+	// spreadEach for each of them if that is less.
+	maxSpread  = 5 * time.Second
+	spreadEach = 2 * time.Millisecond
+)
+
+// close answers the polls that wait and ends the streams, spread out, each
+// with everything that is committed by then. When ctx ends first, what is left
+// is cut.
+func (l *live) close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closing = true
+	spread := min(maxSpread, time.Duration(len(l.streams))*spreadEach)
+	l.mu.Unlock()
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = min(spread, time.Until(deadline)/2)
+	}
+	l.server.poller.Drain(spread)
+	ended := make(chan struct{})
+	go func() {
+		l.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	l.giveUp()
+	l.mu.Lock()
+	for st := range l.streams {
+		st.cut()
+	}
+	l.mu.Unlock()
+	<-ended
+	return ctx.Err()
+}
+
+// start sends the head of the answer and lets the stream go on by itself.
+// Where the connection cannot be taken over (HTTP/2) the handler stays.
+func (st *stream) start(c *call) error {
+	setStreamHeaders(c.Response().Header(), st.text)
+	rc := http.NewResponseController(c.Response())
+	conn, _, err := rc.Hijack()
+	switch {
+	case err == nil:
+		// What the client sends after its request is left unread.
+		st.conn = conn
+		head := appendHead(nil, c.Response().Header())
+		st.server.live.add(st)
+		go st.runHijacked(head)
+		return http.ErrHijacked
+	case errors.Is(err, http.ErrNotSupported):
+		st.shared = &sharedConn{w: c.Response(), control: rc, gone: c.ctx.Done()}
+		c.Response().WriteHeader(http.StatusOK)
+		st.server.live.add(st)
+		st.run(nil)
+		st.end()
+		return nil
+	default:
+		st.reader.Close()
+		st.server.live.done()
+		return err
+	}
+}
+
+// appendHead is the head of an answer whose body ends with the connection: no
+// length, no chunks, so that HTTP/1.0 clients and proxies read it too (RFC 9112
+// section 6.3).
+func appendHead(dst []byte, h http.Header) []byte {
+	dst = append(dst, "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: "...)
+	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
+	dst = append(dst, "\r\n"...)
+	for name, values := range h {
+		if name == "Connection" || name == "Date" || name == "Content-Length" || name == "Transfer-Encoding" {
+			continue
+		}
+		for _, value := range values {
+			dst = append(dst, name...)
+			dst = append(dst, ": "...)
+			dst = append(dst, value...)
+			dst = append(dst, "\r\n"...)
+		}
+	}
+	return append(dst, "\r\n"...)
+}
+
+// sharedConn writes a stream through net/http, on a connection that others use too.
+type sharedConn struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	gone    <-chan struct{}
+}
+
+func (s *sharedConn) write(b []byte) error {
+	if _, err := s.w.Write(b); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+// past is a deadline that is over: setting it makes a write that goes on fail.
+var past = time.Unix(1, 0)
+
+// cut makes the write that goes on, and every later one, fail. It is called
+// from other goroutines.
+func (st *stream) cut() {
+	if st.conn != nil {
+		_ = st.conn.SetDeadline(past)
+	} else if st.shared != nil {
+		_ = st.shared.control.SetWriteDeadline(past)
+	}
+}
+
+// lingerTime is how long a connection is kept for its client to have read the
+// end of a stream.
+const lingerTime = time.Second
+
+// hangUp closes the connection. A socket that is closed with input unread
+// resets, which can take back what the client has not read yet; so after a
+// whole stream the client is given a moment to close its own side. After a cut
+// the kernel's buffers are given up at once.
+func hangUp(conn net.Conn, whole bool) {
+	half, canHalf := conn.(interface{ CloseWrite() error })
+	switch tcp, isTCP := conn.(*net.TCPConn); {
+	case whole && canHalf && half.CloseWrite() == nil:
+		_ = conn.SetReadDeadline(time.Now().Add(lingerTime))
+		var rest [512]byte
+		for limit := 128; limit > 0; limit-- {
+			if _, err := conn.Read(rest[:]); err != nil {
+				break
+			}
+		}
+	case !whole && isTCP:
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}

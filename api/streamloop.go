@@ -1,0 +1,201 @@
+package api
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"holdline/poller"
+	"holdline/store"
+)
+
+// stream is one reader's stream. All of it but cut belongs to one goroutine.
+type stream struct {
+	server       *Server
+	reader       *poller.Reader
+	conversation store.ID
+	conn         net.Conn    // nil where net/http keeps the connection
+	shared       *sharedConn // then this
+	text         bool        // lines instead of frames
+	broken       bool        // a write has failed: nothing more is written
+}
+
+const (
+	batchEvents = 256
+	batchBytes  = 16 << 10 // what one write holds, unless one frame is larger
+	retryRead   = time.Second
+)
+
+// batch is what a stream needs while it writes, and gives back when it waits.
+type batch struct {
+	frames []poller.Frame
+	buf    []byte
+}
+
+var batches = sync.Pool{New: func() any {
+	return &batch{frames: make([]poller.Frame, 0, batchEvents), buf: make([]byte, 0, batchBytes)}
+}}
+
+func (b *batch) release() {
+	clear(b.frames)
+	if cap(b.buf) <= 4*batchBytes {
+		batches.Put(b)
+	}
+}
+
+// runHijacked is the goroutine of a stream that has its connection for itself.
+func (st *stream) runHijacked(head []byte) {
+	_ = st.conn.SetDeadline(time.Time{}) // net/http may have set some
+	st.run(head)
+	conn, whole := st.conn, !st.broken
+	st.reader.Close() // no cut can come any more
+	st.server.live.remove(st)
+	hangUp(conn, whole && st.server.live.ctx.Err() == nil)
+	st.server.live.done()
+}
+
+// end is the end of a stream whose connection stays with net/http.
+func (st *stream) end() {
+	st.reader.Close()
+	st.server.live.remove(st)
+	st.server.live.done()
+}
+
+// run writes the stream from its head to its end.
+func (st *stream) run(head []byte) {
+	st.greet(head)
+	var gone <-chan struct{}
+	if st.shared != nil {
+		gone = st.shared.gone
+	}
+	var ends poller.Wake // why the stream is to end
+	var lastWish int64   // the head when that was noticed
+	for !st.broken {
+		why := st.reader.Reasons() | ends
+		if why&(poller.WakeRevoked|poller.WakeReset) != 0 {
+			st.close(why)
+			return
+		}
+		if why&poller.WakeEnds != 0 && ends == 0 {
+			ends = why & poller.WakeEnds
+			lastWish, _ = st.reader.Head()
+		}
+		wrote, err := st.give()
+		switch {
+		case st.broken:
+			return
+		case st.reader.Removed():
+			st.writeEnding(errRemoved)
+			return
+		case ends != 0 && (!wrote || st.reader.Position() >= lastWish):
+			st.close(ends)
+			return
+		case wrote:
+			continue
+		case err != nil:
+			// The store cannot be read just now. The connection is kept: whoever
+			// came back would find no more than this.
+			st.reader.Pause(retryRead)
+		}
+		switch why := st.reader.Wait(gone); {
+		case why&poller.WakeGone != 0:
+			return
+		case why&poller.WakeHeartbeat != 0:
+			st.heartbeat(nil)
+		}
+	}
+}
+
+// greet writes the head and what begins a stream.
+func (st *stream) greet(head []byte) {
+	if st.text {
+		st.write(append(head, '\n'))
+		return
+	}
+	st.heartbeat(appendRetry(head, jittered(retryAtFirst, retryAtFirst+retrySpread)))
+}
+
+// heartbeat writes a heartbeat, an empty line in text, behind what b holds.
+func (st *stream) heartbeat(b []byte) {
+	if st.text {
+		st.write(append(b, '\n'))
+		return
+	}
+	last, fresh := st.reader.Head()
+	st.write(appendHeartbeat(b, st.conversation, last, fresh, time.Now()))
+}
+
+// give writes one batch of what the reader has not had yet.
+func (st *stream) give() (wrote bool, err error) {
+	b := batches.Get().(*batch)
+	defer b.release()
+	b.frames, err = st.reader.Read(st.server.live.ctx, b.frames[:0], batchEvents, batchBytes)
+	if len(b.frames) == 0 {
+		return false, err
+	}
+	if len(b.frames) == 1 && !st.text {
+		if shared := b.frames[0].Shared(); shared != nil {
+			st.write(shared)
+			return true, err
+		}
+	}
+	b.buf = b.buf[:0]
+	var event []byte
+	for _, f := range b.frames {
+		if st.text {
+			event = f.AppendJSON(event[:0])
+			b.buf = st.server.appendLine(b.buf, event)
+		} else {
+			b.buf = f.AppendSSE(b.buf)
+		}
+	}
+	st.write(b.buf)
+	return true, err
+}
+
+// close writes the end that a reason asks for.
+func (st *stream) close(why poller.Wake) {
+	switch {
+	case why&poller.WakeReset != 0:
+		st.writeEnding(&resetError{cause: &poller.ResetError{FirstSeq: st.reader.FirstSeq()}})
+	case why&poller.WakeRevoked != 0:
+		st.writeEnding(errSessionEnded)
+	case why&poller.WakeExpired != 0:
+		st.writeEnding(errTicketExpired)
+	case st.text:
+		// A line-reader sees the end of the connection, and comes back.
+	case why&poller.WakeShutdown != 0:
+		st.heartbeat(appendRetry(nil, jittered(retryAtFirst, retryAfterClose)))
+	default: // its age
+		st.heartbeat(appendRetry(nil, jittered(retryAtFirst, retryAtFirst+retrySpread)))
+	}
+}
+
+// writeEnding says why the stream cannot go on; in text as a line that begins
+// with #, which no event's does.
+func (st *stream) writeEnding(err error) {
+	if st.text {
+		p := problemOf(err)
+		b := appendVisible([]byte("# "), p.Code+": "+p.Detail)
+		st.write(append(b, '\n'))
+		return
+	}
+	st.write(appendEnding(nil, err))
+}
+
+// write writes all of b or breaks the stream. How long it may take is watched
+// over by the poller's wheel, which calls cut.
+func (st *stream) write(b []byte) {
+	if st.broken {
+		return
+	}
+	var err error
+	st.reader.BeginWrite()
+	if st.conn != nil {
+		_, err = st.conn.Write(b)
+	} else {
+		err = st.shared.write(b)
+	}
+	st.reader.EndWrite()
+	st.broken = err != nil
+}
