@@ -445,9 +445,15 @@ type Problem struct {
 	Detail string `json:"detail"`
 
 	// Field The query parameter, header or body field at fault.
-	Field  string `json:"field,omitempty,omitzero"`
-	Status int    `json:"status"`
-	Title  string `json:"title"`
+	Field string `json:"field,omitempty,omitzero"`
+
+	// FirstSeq Of `cursor_reset`: the first seq the caller may read.
+	FirstSeq int64 `json:"first_seq,omitempty,omitzero"`
+
+	// LastSeq Of `cursor_reset`: the head of the log.
+	LastSeq int64  `json:"last_seq,omitempty,omitzero"`
+	Status  int    `json:"status"`
+	Title   string `json:"title"`
 
 	// Type Absent, which means `about:blank`.
 	Type string `json:"type,omitempty,omitzero"`

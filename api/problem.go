@@ -90,7 +90,12 @@ func problemOf(err error) Problem {
 			Detail: "Something went wrong on the server. It has been logged.",
 		}
 	}
-	return Problem{Status: status, Title: http.StatusText(status), Code: string(e.Code), Field: e.Field, Detail: sentence(e, status)}
+	p := Problem{Status: status, Title: http.StatusText(status), Code: string(e.Code), Field: e.Field, Detail: sentence(e, status)}
+	var reset *resetError
+	if errors.As(err, &reset) {
+		p.FirstSeq, p.LastSeq = reset.cause.FirstSeq, reset.cause.LastSeq
+	}
+	return p
 }
 
 // sentence makes a message fit to be shown to a person: it names the field

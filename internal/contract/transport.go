@@ -173,8 +173,8 @@ func (tr *transport) checkUnrouted(r *http.Request, answer *http.Response, recei
 // checkCommon checks what is promised of every answer.
 func checkCommon(r *http.Request, answer *http.Response) error {
 	h := answer.Header
-	if h.Get("Cache-Control") != "no-store" {
-		return fmt.Errorf("Cache-Control is %q, not no-store", h.Get("Cache-Control"))
+	if want := cacheControl(h); h.Get("Cache-Control") != want {
+		return fmt.Errorf("Cache-Control is %q, not %s", h.Get("Cache-Control"), want)
 	}
 	if h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Credentials") != "" {
 		return fmt.Errorf("CORS must be * and without credentials")
@@ -240,9 +240,19 @@ func withoutCacheBuster(r *http.Request) map[string][]string {
 	return query
 }
 
+// cacheControl is what an answer must say; proxies must leave streams as they are.
+func cacheControl(h http.Header) string {
+	if isStream(h) {
+		return "no-store, no-transform"
+	}
+	return "no-store"
+}
+
+// isStream tells streams from finite answers: events, or lines of text, which
+// proxies are told not to buffer.
 func isStream(h http.Header) bool {
 	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	return kind == "text/event-stream"
+	return kind == "text/event-stream" || kind == "text/plain" && h.Get("X-Accel-Buffering") == "no"
 }
 
 func clip(b []byte) []byte {
