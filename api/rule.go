@@ -281,7 +281,10 @@ func syntaxError(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return invalid(field, "The JSON of the body ended too early, after %d bytes.", se.ByteOffset)
 	}
-	return invalid(field, "The body is not valid JSON at byte %d: %v.", se.ByteOffset, se.Err)
+	if field == "" {
+		return invalid("", "The body is not valid JSON at byte %d: %v.", se.ByteOffset, se.Err)
+	}
+	return invalid(field, "%s is not valid JSON at byte %d of the body: %v.", field, se.ByteOffset, se.Err)
 }
 
 // fieldOf writes a JSON pointer the way forms do: /read/x is read[x].

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"holdline/store"
+)
+
+func TestTooManySignInFailures(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	w.signUp("ann")
+	w.signUp("bob")
+	at := time.Now()
+	w.auth.now = func() time.Time { return at }
+	from := func(address, handle, word string) request {
+		return request{method: "POST", path: "/v1/sessions", body: NewSession{Handle: handle, Password: word}, header: map[string]string{"X-Forwarded-For": address}}
+	}
+	for range pairFailures {
+		w.refused(from("192.0.2.1", "ann", "wrong"), 401, "unauthorized", "")
+		w.must(201, from("192.0.2.2", "ann", password), nil)
+	}
+	a := w.do(from("192.0.2.1", "ann", password))
+	if a.status != 429 || a.problem(t).Code != "rate_limited" {
+		t.Fatalf("after %d failures: %d %s", pairFailures, a.status, a.body)
+	}
+	wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+	if err != nil || wait != int(pairEvery/time.Second) {
+		t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+	}
+	w.must(201, from("192.0.2.2", "ann", password), nil) // the handle is not locked
+	w.must(201, from("192.0.2.1", "bob", password), nil) // nor is the address yet
+
+	at = at.Add(time.Duration(wait) * time.Second)
+	w.must(201, from("192.0.2.1", "ann", password), nil)
+}
+
+func TestLimitsCountGuessesUnderWay(t *testing.T) {
+	l := newSignInLimits()
+	now := time.Now()
+	for range pairFailures {
+		if _, err := l.attempt("ann", "192.0.2.1", now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := l.attempt("ann", "192.0.2.1", now)
+	if store.CodeOf(err) != codeRateLimited {
+		t.Fatalf("the guess after the last allowed one: %v", err)
+	}
+	var wait *retryError
+	if !errors.As(err, &wait) || wait.after != pairEvery {
+		t.Errorf("told to wait %+v", wait)
+	}
+}
+
+// Success gives the allowance back, so that somebody who signs in again and
+// again is never held back.
+func TestSuccessIsNotCounted(t *testing.T) {
+	l := newSignInLimits()
+	now := time.Now()
+	for i := range 10 * addressFailures {
+		forgive, err := l.attempt("ann", "192.0.2.1", now)
+		if err != nil {
+			t.Fatalf("sign-in %d: %v", i, err)
+		}
+		forgive()
+	}
+}
+
+// One password tried on many handles is stopped by the bucket of the address,
+// and an address is a /64 in IPv6.
+func TestAddressesAreLimited(t *testing.T) {
+	l := newSignInLimits()
+	now := time.Now()
+	for i := range addressFailures {
+		if _, err := l.attempt(fmt.Sprint("user", i), fmt.Sprintf("2001:db8::%x", i), now); err != nil {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	if _, err := l.attempt("ann", "2001:db8::ffff:1", now); err == nil {
+		t.Error("the same /64 was not limited")
+	}
+	if _, err := l.attempt("ann", "2001:db8:0:1::1", now); err != nil {
+		t.Errorf("another /64: %v", err)
+	}
+	if _, err := l.attempt("ann", "@", now); err != nil {
+		t.Errorf("a unix socket: %v", err)
+	}
+	for in, want := range map[string]string{"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32", "fe80::1%eth0": "fe80::/64", "@": "invalid Prefix"} {
+		if got := sourceOf(in).String(); got != want {
+			t.Errorf("sourceOf(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestBucketsRefillAndStayBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuckets[int](2, time.Second, 16)
+		for _, want := range []time.Duration{0, 0, time.Second} {
+			if got := b.take(1, time.Now()); got != want {
+				t.Fatalf("wait %v, want %v", got, want)
+			}
+		}
+		time.Sleep(time.Second / 2)
+		if got := b.take(1, time.Now()); got != time.Second/2 {
+			t.Errorf("half a token: wait %v", got)
+		}
+		time.Sleep(time.Hour)
+		for _, want := range []time.Duration{0, 0, time.Second} {
+			if got := b.take(1, time.Now()); got != want {
+				t.Fatalf("after an hour: wait %v, want %v", got, want)
+			}
+		}
+		for i := range 1000 {
+			b.take(i+2, time.Now())
+		}
+		if n := len(b.young) + len(b.old); n > 16 {
+			t.Errorf("%d buckets, 16 allowed", n)
+		}
+	})
+}
