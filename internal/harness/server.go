@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +29,9 @@ type Config struct {
 	// Env are further variables, NAME=value. Of this process's own environment
 	// the child gets all but HOLDLINE_ variables.
 	Env []string
+	// Under is a program, with arguments, that is given the server's command
+	// line and becomes the server by exec, as strace -D does.
+	Under []string
 	// NoRace runs the program without the race detector, for tests about time.
 	NoRace bool
 }
@@ -84,8 +88,10 @@ func Launch(tb testing.TB, c Config) *Server {
 		Database: c.Database, tb: tb, config: c,
 		stdout: newOutput(), stderr: newOutput(), exited: make(chan struct{}),
 	}
-	s.cmd = command(binary(tb, raceDetector && !c.NoRace), c.Env,
-		append([]string{"serve", "--database", c.Database, "--listen", c.Listen}, c.Args...)...)
+	line := append(slices.Clone(c.Under), binary(tb, raceDetector && !c.NoRace),
+		"serve", "--database", c.Database, "--listen", c.Listen)
+	line = append(line, c.Args...)
+	s.cmd = command(line[0], c.Env, line[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s.stdout, s.stderr
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatal(err)

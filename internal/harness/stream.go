@@ -26,16 +26,29 @@ type Frame struct {
 // Stream opens a conversation's stream behind a cursor ("" for the beginning).
 // It ends with ctx.
 func (c *Client) Stream(ctx context.Context, conversation, after string) (*Stream, error) {
-	path := c.URL + "/v1/conversations/" + conversation + "/stream"
 	if after != "" {
-		path += "?after=" + after
+		after = "?after=" + after
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+	return c.openStream(ctx, conversation, after, "")
+}
+
+// Resume is Stream with the cursor where a reconnecting EventSource puts it,
+// in the header Last-Event-ID.
+func (c *Client) Resume(ctx context.Context, conversation, lastEventID string) (*Stream, error) {
+	return c.openStream(ctx, conversation, "", lastEventID)
+}
+
+func (c *Client) openStream(ctx context.Context, conversation, query, lastEventID string) (*Stream, error) {
+	url := c.URL + "/v1/conversations/" + conversation + "/stream" + query
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Authorization", "Bearer "+c.Token)
+	if lastEventID != "" {
+		req.Header.Set("Last-Event-ID", lastEventID)
+	}
 	resp, err := c.HTTP.Do(req)
 	if err != nil {
 		return nil, err
