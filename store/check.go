@@ -35,6 +35,13 @@ const (
 	RuleOrphans     Rule = "orphans"          // nothing belongs to a conversation or user that does not exist
 )
 
+// Rules are all of them.
+var Rules = []Rule{
+	RuleGapless, RuleUnique, RuleCreated, RuleLastSeq, RuleTimes, RuleStamps, RuleLastTime, RuleLastStamp,
+	RuleClientID, RuleSender, RuleReply, RuleTitle, RuleIntervals, RuleMembers, RuleOwner, RuleMemberships,
+	RuleSlots, RuleWatermarks, RuleDirect, RuleHandles, RuleHorizon, RuleOrphans,
+}
+
 // Violation is one place where the database breaks a rule; ids and seq are
 // zero where they don't apply.
 type Violation struct {

@@ -25,9 +25,8 @@ const (
 	MemberRoleMember = "member"
 )
 
-// MaxUnread is how many messages after a read watermark are looked at to count
-// the unread ones, so that a list costs the same after any absence. An Unread
-// of MaxUnread means that or more.
+// MaxUnread is how far unread messages are counted, so that a list costs the
+// same after any absence: an Unread of MaxUnread means that or more.
 const MaxUnread = 10_000
 
 // Conversation is a conversation as one member sees it.
@@ -82,7 +81,9 @@ func readConversation(tx *Tx, viewer, id ID) (Conversation, error) {
 
 // selectConversations reads conversations as seen through memberships AS ms,
 // with the condition and order given. Every subquery is a range of one index:
-// of members, or of the partial index on messages.
+// of members, or of events. The CROSS JOIN keeps SQLite from starting with all
+// conversations there are (https://www.sqlite.org/optoverview.html#crossjoin);
+// to PostgreSQL it is a join like any other.
 func selectConversations(tx *Tx, condition string, args ...any) ([]Conversation, error) {
 	var rows []struct {
 		Conversation
@@ -93,18 +94,18 @@ func selectConversations(tx *Tx, condition string, args ...any) ([]Conversation,
 			(SELECT MIN(m.from_seq) FROM members m
 				WHERE m.conversation_id = ms.conversation_id AND m.user_id = ms.user_id) AS first_seq,
 			(SELECT COUNT(*) FROM (
-				SELECT e.sender_id FROM events e WHERE e.conversation_id = ms.conversation_id AND e.type = 'message'
+				SELECT 1 FROM events e WHERE e.conversation_id = ms.conversation_id AND e.type = 'message' AND e.sender_id <> ms.user_id
 					AND e.seq > CASE WHEN COALESCE(w.read_seq, 0) < ms.from_seq THEN ms.from_seq - 1 ELSE w.read_seq END
-				ORDER BY e.seq LIMIT ?) AS later WHERE later.sender_id <> ms.user_id) AS unread,
+				ORDER BY e.seq LIMIT ?) AS later) AS unread,
 			COALESCE((SELECT MAX((SELECT MAX(e.seq) FROM events e
 					WHERE e.conversation_id = m.conversation_id AND e.type = 'message' AND e.seq >= m.from_seq
 						AND e.seq <= CASE WHEN m.to_seq = 0 THEN c.last_seq ELSE m.to_seq END))
 				FROM members m
 				WHERE m.conversation_id = ms.conversation_id AND m.user_id = ms.user_id), 0) AS last_message_seq
 		FROM memberships ms
-		JOIN conversations c ON c.conversation_id = ms.conversation_id
+		CROSS JOIN conversations c
 		LEFT JOIN watermarks w ON w.user_id = ms.user_id AND w.conversation_id = ms.conversation_id
-		WHERE `+condition, append([]any{MaxUnread}, args...)...)
+		WHERE c.conversation_id = ms.conversation_id AND `+condition, append([]any{MaxUnread}, args...)...)
 	if err != nil {
 		return nil, err
 	}

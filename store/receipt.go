@@ -148,7 +148,7 @@ func (s *Store) Receipts(ctx context.Context, viewer, conversation ID, seq int64
 		r.AcceptedAt = message.AcceptedAt
 		var members int
 		if err := tx.Get(&members, `SELECT COUNT(*) FROM (SELECT 1 FROM members
-			WHERE conversation_id = ? AND to_seq = 0 LIMIT ?) AS some`, conversation, MaxReceiptMembers+1); err != nil {
+			WHERE conversation_id = ? AND to_seq = 0 LIMIT ?) AS first`, conversation, MaxReceiptMembers+1); err != nil {
 			return err
 		}
 		if members > MaxReceiptMembers {

@@ -1,0 +1,40 @@
+// Package storetest is the contract of store.Store: one suite that runs on
+// every backend. A backend is right when it passes.
+//
+// After every subtest the invariants of the whole database are checked
+// (store.Check), and that the feed got every event once and in order.
+package storetest
+
+import (
+	"testing"
+
+	"holdline/store"
+)
+
+// Run runs the suite. open returns a fresh backend of the test's own, migrated
+// and empty; the suite closes it.
+func Run(t *testing.T, d Dialect, open func(t *testing.T) store.Backend) {
+	s := suite{dialect: d, open: open}
+	t.Run("accounts", s.accounts)
+	t.Run("sessions", s.sessions)
+	t.Run("conversations", s.conversations)
+	t.Run("create", s.create)
+	t.Run("direct", s.direct)
+	t.Run("members", s.members)
+	t.Run("ownership", s.ownership)
+	t.Run("permission", s.permission)
+	t.Run("append", s.append)
+	t.Run("log", s.log)
+	t.Run("state", s.state)
+	t.Run("receipts", s.receipts)
+	t.Run("acks", s.acks)
+	t.Run("changes", s.changes)
+	t.Run("concurrency", s.concurrency)
+	t.Run("check", s.check)
+	t.Run("plans", s.plans)
+}
+
+type suite struct {
+	dialect Dialect
+	open    func(t *testing.T) store.Backend
+}
