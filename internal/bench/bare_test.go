@@ -110,7 +110,7 @@ func TestTheBareLoopReachesEveryReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fan.Last.Count != 10 || fan.Last.P50 <= 0 || fan.Answered.Count != 10 {
+	if fan.Spread.Count != 10 || fan.Spread.P50 <= 0 || fan.Spread.P50 > fan.Whole.P50 || fan.Answered.Count != 10 {
 		t.Errorf("got %+v", fan)
 	}
 	// A heartbeat is no message: nobody must be counted for it.
@@ -123,7 +123,7 @@ func TestTheBareLoopReachesEveryReader(t *testing.T) {
 	if err := side.publish(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := side.crowd.wait(t.Context()); err != nil {
+	if _, _, err := side.crowd.wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := side.crowd.missing.Load(); n != 0 {
@@ -143,7 +143,7 @@ func TestAReaderThatIsCutFailsTheCrowd(t *testing.T) {
 	if err := streams[1].Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.wait(t.Context()); err == nil {
+	if _, _, err := c.wait(t.Context()); err == nil {
 		t.Error("no error")
 	}
 }

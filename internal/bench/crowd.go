@@ -49,9 +49,10 @@ func closeStreams(streams []*stream) {
 // crowd is many readers of one conversation, a goroutine each.
 type crowd struct {
 	streams []*stream
-	missing atomic.Int64   // readers that have not yet had the event that is waited for
-	last    chan time.Time // when the last of them had it
-	failed  chan error     // why a reader ended
+	missing atomic.Int64              // readers that have not yet had the event that is waited for
+	first   atomic.Pointer[time.Time] // when the first of them had it
+	last    chan time.Time            // when the last of them had it
+	failed  chan error                // why a reader ended
 	closing atomic.Bool
 	wg      sync.WaitGroup
 }
@@ -61,7 +62,15 @@ func startCrowd(streams []*stream) *crowd {
 	for _, s := range streams {
 		c.wg.Go(func() {
 			got := func(frame []byte) {
-				if _, ok := frameSeq(frame); ok && c.missing.Add(-1) == 0 {
+				if _, ok := frameSeq(frame); !ok {
+					return
+				}
+				missing := int(c.missing.Add(-1))
+				if missing == len(streams)-1 {
+					now := time.Now()
+					c.first.Store(&now)
+				}
+				if missing == 0 {
 					c.last <- time.Now()
 				}
 			}
@@ -81,19 +90,19 @@ func startCrowd(streams []*stream) *crowd {
 // expect arms the crowd for one event for each reader.
 func (c *crowd) expect() { c.missing.Store(int64(len(c.streams))) }
 
-// wait returns the moment at which the last reader had the event.
-func (c *crowd) wait(ctx context.Context) (time.Time, error) {
+// wait returns the moments at which the first and the last reader had the event.
+func (c *crowd) wait(ctx context.Context) (first, last time.Time, err error) {
 	timeout := time.NewTimer(ioTimeout)
 	defer timeout.Stop()
 	select {
-	case t := <-c.last:
-		return t, nil
+	case last := <-c.last:
+		return *c.first.Load(), last, nil
 	case err := <-c.failed:
-		return time.Time{}, fmt.Errorf("a reader's stream ended: %w", err)
+		return first, last, fmt.Errorf("a reader's stream ended: %w", err)
 	case <-timeout.C:
-		return time.Time{}, fmt.Errorf("%d of %d readers had not received the event after %v", c.missing.Load(), len(c.streams), ioTimeout)
+		return first, last, fmt.Errorf("%d of %d readers had not received the event after %v", c.missing.Load(), len(c.streams), ioTimeout)
 	case <-ctx.Done():
-		return time.Time{}, ctx.Err()
+		return first, last, ctx.Err()
 	}
 }
 

@@ -18,7 +18,7 @@ type FanoutResult struct {
 }
 
 // FanoutRound is one pair of neighbouring sides. Ratio is the bare loop's
-// median time over Holdline's.
+// median Spread over Holdline's.
 type FanoutRound struct {
 	Bare     Fan     `json:"bare"`
 	Holdline Fan     `json:"holdline"`
@@ -28,9 +28,13 @@ type FanoutRound struct {
 // Fan is what one side took. Messages follow each other: the next is sent when
 // the last reader has the one before.
 type Fan struct {
-	// Last is from writing the request, so with the durable commit, to the moment
-	// the last reader had read the frame.
-	Last Latency `json:"last_reader"`
+	// Spread is the fan-out itself: from the first sign that the message is out,
+	// a reader's frame or the answer to the request, to the moment the last
+	// reader had read its frame. The durable commit, which the bare loop has
+	// not, lies before it.
+	Spread Latency `json:"spread"`
+	// Whole is from writing the request to that same moment.
+	Whole Latency `json:"whole"`
 	// Answered is from writing the request to its answer.
 	Answered Latency `json:"answered"`
 	// CPU used per delivery, by the server and by the load client, in microseconds.
@@ -112,10 +116,10 @@ func measureFanout(ctx context.Context, o *Options, w *world) (_ *FanoutResult, 
 					return fmt.Errorf("fanout: %s: %w", sides[i].name, err)
 				}
 			}
-			round := FanoutRound{Bare: fans[0], Holdline: fans[1], Ratio: fans[0].Last.P50 / fans[1].Last.P50}
+			round := FanoutRound{Bare: fans[0], Holdline: fans[1], Ratio: fans[0].Spread.P50 / fans[1].Spread.P50}
 			r.Rounds = append(r.Rounds, round)
 			o.progress("fanout: round %d of %d: bare %.1f ms, holdline %.1f ms, ratio %.2f",
-				n+1, o.Rounds, round.Bare.Last.P50, round.Holdline.Last.P50, round.Ratio)
+				n+1, o.Rounds, round.Bare.Spread.P50, round.Holdline.Spread.P50, round.Ratio)
 		}
 		return nil
 	})
@@ -132,7 +136,7 @@ type fanSide struct {
 
 // measure publishes n messages, each when the one before has reached everybody.
 func (s *fanSide) measure(ctx context.Context, n int) (Fan, error) {
-	last, answered := make(samples, 0, n), make(samples, 0, n)
+	spread, whole, answers := make(samples, 0, n), make(samples, 0, n), make(samples, 0, n)
 	warm := max(1, n/10)
 	var server, client time.Duration
 	for i := range warm + n {
@@ -144,19 +148,27 @@ func (s *fanSide) measure(ctx context.Context, n int) (Fan, error) {
 		if err := s.publish(); err != nil {
 			return Fan{}, err
 		}
-		done := time.Since(begun)
-		at, err := s.crowd.wait(ctx)
+		answered := time.Now()
+		first, last, err := s.crowd.wait(ctx)
 		if err != nil {
 			return Fan{}, err
 		}
-		if i >= warm {
-			last, answered = append(last, at.Sub(begun)), append(answered, done)
+		if i < warm {
+			continue
 		}
+		out := first
+		if answered.Before(first) {
+			out = answered
+		}
+		spread = append(spread, last.Sub(out))
+		whole = append(whole, last.Sub(begun))
+		answers = append(answers, answered.Sub(begun))
 	}
 	deliveries := float64(n * len(s.crowd.streams))
 	return Fan{
-		Last:      last.latency(),
-		Answered:  answered.latency(),
+		Spread:    spread.latency(),
+		Whole:     whole.latency(),
+		Answered:  answers.latency(),
 		ServerCPU: float64((cpuTime(s.pid()) - server).Microseconds()) / deliveries,
 		ClientCPU: float64((ownCPUTime() - client).Microseconds()) / deliveries,
 	}, nil

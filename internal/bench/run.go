@@ -68,7 +68,7 @@ func (r *Report) setBars() {
 		r.atMost("receive: p99 from 201 to frame", r.Receive.P99, barReceiveP99, "ms")
 	}
 	if r.Fanout != nil {
-		r.atLeast("fanout: bare loop / time to the last reader", r.Fanout.Ratio, barFanout, "")
+		r.atLeast("fanout: bare loop / time from first to last reader", r.Fanout.Ratio, barFanout, "")
 	}
 	if r.Idle != nil {
 		r.atMost("idle: resident per SSE reader", r.Idle.PerReader, barIdle, "KiB")

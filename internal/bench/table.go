@@ -100,16 +100,16 @@ func (p *printer) receive(r *ReceiveResult) {
 
 func (p *printer) fanout(f *FanoutResult) {
 	p.head("fanout: one conversation to %d SSE readers, %d messages of %d bytes a side, one at a time", f.Readers, f.Messages, f.FrameBytes)
-	p.row("round", "side", "last reader p50 ms", "p99 ms", "max ms", "answer p50 ms", "server CPU µs", "client CPU µs", "ratio")
+	p.row("round", "side", "first to last p50 ms", "p99 ms", "max ms", "from request p50 ms", "answer p50 ms", "server CPU µs", "client CPU µs", "ratio")
 	for i, r := range f.Rounds {
 		p.row(i+1, "bare", fanCells(r.Bare), "")
 		p.row(i+1, "holdline", fanCells(r.Holdline), fmt.Sprintf("%.2f", r.Ratio))
 	}
-	p.row("median", "holdline", "", "", "", "", "", "", fmt.Sprintf("%.2f", f.Ratio))
+	p.row("median", "holdline", "", "", "", "", "", "", "", fmt.Sprintf("%.2f", f.Ratio))
 }
 
 func fanCells(f Fan) string {
-	return fmt.Sprintf("%s\t%.2f\t%.1f\t%.1f", latencyCells(f.Last), f.Answered.P50, f.ServerCPU, f.ClientCPU)
+	return fmt.Sprintf("%s\t%.2f\t%.2f\t%.1f\t%.1f", latencyCells(f.Spread), f.Whole.P50, f.Answered.P50, f.ServerCPU, f.ClientCPU)
 }
 
 func (p *printer) idle(i *IdleResult) {
