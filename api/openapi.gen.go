@@ -679,8 +679,8 @@ type StreamEventsParams struct {
 	// the caller may read.
 	After AfterCursor `form:"after,omitempty" json:"after,omitempty,omitzero"`
 
-	// LastEventID The `id:` of the last event received. Set by EventSource on reconnecting.
-	LastEventID Cursor `json:"Last-Event-ID,omitempty,omitzero"`
+	// LastEventID The `id:` of the last event received. Set by EventSource on reconnecting. What is no cursor gets `event: reset`.
+	LastEventID string `json:"Last-Event-ID,omitempty,omitzero"`
 }
 
 // FindUsersParams defines parameters for FindUsers.
@@ -1206,7 +1206,7 @@ func (w *ServerInterfaceWrapper) StreamEvents(ctx echo.Context) error {
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Last-Event-ID" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
-		var LastEventID Cursor
+		var LastEventID string
 		n := len(valueList)
 		if n != 1 {
 			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
