@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"time"
 
@@ -95,6 +96,38 @@ func (c *batchConn) close() {
 	_ = c.Close()
 }
 
+// rawTx is a transaction that database/sql does not know of: a sql.Tx keeps its
+// connection locked, and a statement prepared on the same sql.Conn which finds
+// the connection broken waits for that very lock, for ever.
+type rawTx struct {
+	conn *sqlx.Conn
+	tx   driver.Tx // nil once ended
+}
+
+func (c *batchConn) begin() (*rawTx, error) {
+	t := &rawTx{conn: c.Conn}
+	err := c.Raw(func(dc any) (err error) {
+		t.tx, err = dc.(driver.ConnBeginTx).BeginTx(context.Background(), driver.TxOptions{})
+		return err
+	})
+	return t, err
+}
+
+// Commit commits, and checks that the server did.
+func (t *rawTx) Commit() error { return t.end(driver.Tx.Commit) }
+
+// Rollback takes everything back, unless the transaction has ended already.
+func (t *rawTx) Rollback() error { return t.end(driver.Tx.Rollback) }
+
+func (t *rawTx) end(how func(driver.Tx) error) error {
+	tx := t.tx
+	if tx == nil {
+		return nil
+	}
+	t.tx = nil
+	return t.conn.Raw(func(any) error { return how(tx) })
+}
+
 func (b *Backend) dropBatchConn() {
 	if b.batch != nil {
 		b.batch.close()
@@ -135,7 +168,7 @@ func (b *Backend) AppendBatch(items []*store.Append, wait bool, committed func([
 }
 
 func (b *Backend) appendOn(c *batchConn, items []*store.Append, wait bool, committed func([]store.Event)) error {
-	tx, err := c.BeginTxx(context.Background(), nil)
+	tx, err := c.begin()
 	if err != nil {
 		return classify(err)
 	}
@@ -165,7 +198,7 @@ func (b *Backend) appendOn(c *batchConn, items []*store.Append, wait bool, commi
 		return classify(err)
 	}
 	b.horizon.Store(stamp)
-	if err := commit(c.Conn, tx); err != nil {
+	if err := commit(c.Conn, tx.Commit); err != nil {
 		return err
 	}
 	committed(batch.settle(stamp))

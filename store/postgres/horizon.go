@@ -106,5 +106,5 @@ func (b *Backend) step(ctx context.Context, query string, argument int64) error 
 	if _, err := tx.Exec(query, argument); err != nil {
 		return classify(err)
 	}
-	return commit(conn, tx)
+	return commit(conn, tx.Commit)
 }

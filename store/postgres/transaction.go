@@ -47,15 +47,15 @@ func (b *Backend) Write(ctx context.Context, fn func(tx *store.Tx) error, commit
 	if err := fn(store.NewTx(background, tx)); err != nil {
 		return classify(err)
 	}
-	if err := commit(conn, tx); err != nil {
+	if err := commit(conn, tx.Commit); err != nil {
 		return err
 	}
 	committed()
 	return nil
 }
 
-// commit commits durably, or says that nothing was stored, or that nobody knows.
-func commit(conn *sqlx.Conn, tx *sqlx.Tx) error {
+// commit does it durably, or says that nothing was stored, or that nobody knows.
+func commit(conn *sqlx.Conn, do func() error) error {
 	var notReplicated atomic.Bool
 	err := conn.Raw(func(dc any) error {
 		pq.SetNoticeHandler(dc.(driver.Conn), func(n *pq.Error) {
@@ -70,7 +70,7 @@ func commit(conn *sqlx.Conn, tx *sqlx.Tx) error {
 	if err != nil {
 		return classify(err)
 	}
-	err = tx.Commit()
+	err = do()
 	if err == nil && !notReplicated.Load() {
 		return nil
 	}
