@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -98,10 +99,14 @@ func (s *serveCmd) start(ctx context.Context, log *slog.Logger, address net.Addr
 		}
 	}()
 	if path, ok := s.sqlitePath(); ok {
-		if r.unlock, err = sqlite.Lock(path); err != nil {
-			r.unlock = func() {}
+		release, err := sqlite.Lock(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return r, fmt.Errorf("the folder of the database file %s does not exist; create it first", path)
+		}
+		if err != nil {
 			return r, err
 		}
+		r.unlock = release
 	}
 	b, err := s.open(ctx, log, false)
 	if err != nil {
