@@ -42,6 +42,7 @@ type Setting struct {
 // scratch is a database made for one run.
 type scratch struct {
 	url      string // as `serve` takes it
+	name     string // the same without a password
 	describe func(ctx context.Context) (Database, error)
 	drop     func() error
 }
@@ -83,6 +84,7 @@ func removeFiles(path string) error {
 func scratchFile(path string, drop func() error) *scratch {
 	return &scratch{
 		url:  "sqlite:" + path,
+		name: "sqlite:" + path,
 		drop: drop,
 		describe: func(ctx context.Context) (_ Database, err error) {
 			b, err := sqlite.Open(ctx, sqlite.Options{Path: path})
@@ -124,7 +126,8 @@ var synchronousNames = map[string]string{"0": "OFF", "1": "NORMAL", "2": "FULL",
 func scratchPostgres(ctx context.Context, server string) (*scratch, error) {
 	u, err := url.Parse(server)
 	if err != nil {
-		return nil, fmt.Errorf("--database: %w", err)
+		// The error would quote the address, and with it a password.
+		return nil, errors.New("--database: the postgres:// address is not a valid URL")
 	}
 	var b [6]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -134,7 +137,8 @@ func scratchPostgres(ctx context.Context, server string) (*scratch, error) {
 	}
 	u.Path = "/" + name
 	return &scratch{
-		url: u.String(),
+		url:  u.String(),
+		name: u.Redacted(),
 		drop: func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
 			defer cancel()

@@ -28,7 +28,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, w.scratch.drop()) }()
-	o.progress("setting up %d users on %s", o.Users, w.scratch.url)
+	o.progress("setting up %d users on %s", o.Users, w.scratch.name)
 	if err := w.settle(ctx); err != nil {
 		return r, err
 	}
