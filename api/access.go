@@ -17,6 +17,7 @@ func (s *Server) outermost(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		began := time.Now()
 		setCommonHeaders(c.Response().Header())
+		s.limitBody(c)
 		defer func() {
 			if r := recover(); r != nil {
 				if r == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so too.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/labstack/echo/v4"
 
 	"holdline/store"
 )
@@ -97,20 +98,26 @@ func (s *Server) readBody(c *call) error {
 	if r.ContentLength > s.cfg.BodyLimit {
 		return &http.MaxBytesError{Limit: s.cfg.BodyLimit}
 	}
-	// A deadline of the connection, not of the server: ReadTimeout would also
-	// cut the answers that are held back. Writers to memory have none.
-	rc := http.NewResponseController(c.Response())
-	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
 	buf := bodies.Get().(*bytes.Buffer)
 	buf.Reset()
-	_, err = buf.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, s.cfg.BodyLimit))
-	if err != nil {
-		bodies.Put(buf)
+	c.buffer = buf
+	if _, err = buf.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, s.cfg.BodyLimit)); err != nil {
 		return bodyError(err)
 	}
-	_ = rc.SetReadDeadline(time.Time{})
-	c.bodyRead, c.bodyForm, c.body, c.buffer = true, form, buf.Bytes(), buf
+	// The deadline ends with the body: it would also cut what waits.
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
+	c.bodyRead, c.bodyForm, c.body = true, form, buf.Bytes()
 	return nil
+}
+
+// limitBody gives the body its time, whether or not anybody will read it: what
+// is left of a body is read by net/http before an answer goes out. It is a
+// deadline of the connection, since http.Server.ReadTimeout would also cut the
+// answers that are held back. Readers from memory have none.
+func (s *Server) limitBody(c echo.Context) {
+	if c.Request().ContentLength != 0 {
+		_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(s.cfg.BodyTimeout))
+	}
 }
 
 // release gives the body's buffer back.

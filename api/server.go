@@ -54,9 +54,11 @@ func New(cfg Config) (*Server, error) {
 		signIns:   newSignInLimits(),
 		passwords: newPasswords(),
 	}
+	if s.handler, err = s.routes(operations); err != nil {
+		return nil, err
+	}
 	s.poller.OnRevoked(s.auth.Revoked)
 	s.live.open(s)
-	s.handler = s.routes(operations)
 	return s, nil
 }
 
@@ -72,7 +74,7 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 // routes registers every operation of the contract, each behind its own begin.
-func (s *Server) routes(operations map[string]*operation) http.Handler {
+func (s *Server) routes(operations map[string]*operation) (http.Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
@@ -83,8 +85,7 @@ func (s *Server) routes(operations map[string]*operation) http.Handler {
 		middlewares[id] = []echo.MiddlewareFunc{s.begin(op)}
 	}
 	RegisterHandlersWithOptions(withHead{e}, s, RegisterHandlersOptions{OperationMiddlewares: middlewares})
-	s.registerDocs(e)
-	return e
+	return e, s.registerDocs(e)
 }
 
 // withHead answers HEAD wherever GET is answered with something finite (RFC 9110 section 9.1).

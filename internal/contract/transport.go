@@ -195,7 +195,7 @@ func checkCommon(r *http.Request, answer *http.Response) error {
 }
 
 // route finds the operation of a request, and the parts of its path; nil if
-// the contract has none. HEAD is GET without its body.
+// the contract has none. HEAD is GET without its body, but for streams.
 func (tr *transport) route(r *http.Request) (*routers.Route, map[string]string) {
 	method := r.Method
 	if method == http.MethodHead {
@@ -207,12 +207,17 @@ func (tr *transport) route(r *http.Request) (*routers.Route, map[string]string) 
 			continue
 		}
 		op := item.GetOperation(method)
-		if op == nil {
+		if op == nil || r.Method == http.MethodHead && streams(op) {
 			return nil, nil
 		}
 		return &routers.Route{Spec: tr.doc, Path: template, PathItem: item, Method: method, Operation: op}, params
 	}
 	return nil, nil
+}
+
+func streams(op *openapi3.Operation) bool {
+	ok := op.Responses.Status(http.StatusOK)
+	return ok != nil && ok.Value.Content["text/event-stream"] != nil
 }
 
 // match compares a path with a template like /v1/users/{user_id}.
