@@ -117,9 +117,11 @@ CREATE TABLE memberships (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX memberships_slot ON memberships (user_id, slot);
 
--- Clustered by conversation: a page of history is one range of the table. There is no index of messages alone:
--- unread counts and the state view read that range too, and each further index would cost a page per event written.
+-- A rowid table: a batch appends to its end, and touches one page an event in each of the two indexes by conversation.
+-- There is no index of messages alone: unread counts and the state view read a range of events_seq, and each further
+-- index would cost every send another page.
 CREATE TABLE events (
+    event_id        INTEGER NOT NULL PRIMARY KEY,
     conversation_id BIGINT  NOT NULL,
     seq             BIGINT  NOT NULL,
     type            TEXT    NOT NULL,
@@ -131,9 +133,9 @@ CREATE TABLE events (
     action          TEXT    NOT NULL DEFAULT '',
     accepted_at     BIGINT  NOT NULL,
     stamp           BIGINT  NOT NULL,
-    extra           TEXT    NOT NULL DEFAULT '',
-    PRIMARY KEY (conversation_id, seq)
-) WITHOUT ROWID;
+    extra           TEXT    NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX events_seq ON events (conversation_id, seq);
 CREATE UNIQUE INDEX events_client ON events (conversation_id, sender_id, client_id) WHERE client_id IS NOT NULL;
 CREATE INDEX events_stamp ON events (stamp, conversation_id, seq);
 CREATE INDEX events_target ON events (conversation_id, target_seq) WHERE target_seq > 0;

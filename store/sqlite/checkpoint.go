@@ -2,74 +2,75 @@ package sqlite
 
 import (
 	"context"
-	"os"
 	"time"
 )
 
 const (
-	checkpointEvery = 200 * time.Millisecond // while there are writes
-	checkpointBytes = 4 << 20                // below this a WAL is left alone
-	truncateBytes   = 64 << 20               // past this the writer waits for the WAL to be emptied
-	truncateEvery   = 45 * time.Second       // so that deleted text leaves the WAL within a minute
+	checkpointTick  = 200 * time.Millisecond
+	checkpointTurns = 64               // writes after which a checkpoint is worth its fsyncs,
+	checkpointEvery = 5 * time.Second  // or this time after a write
+	restartFrames   = 4096             // a WAL of this many pages, 16 MiB, is to begin anew
+	truncateEvery   = 45 * time.Second // so that deleted text leaves the WAL within a minute
 )
 
 // keepCheckpoints moves WAL frames into the database file beside the writer,
-// which therefore never pays for it. A passive checkpoint disturbs nobody but
-// cannot shorten a WAL that is being written, so once it is long, and every
-// truncateEvery, the writer is held for the moment that emptying it takes.
+// which therefore never pays for it. A passive checkpoint disturbs nobody, but
+// a WAL that is written all the time never begins anew by itself: once it is
+// long the writer is held for the moment that takes, some ten milliseconds.
+// Emptying the file takes longer, and is done only every truncateEvery.
 func (b *Backend) keepCheckpoints(ctx context.Context) {
-	tick := time.NewTicker(checkpointEvery)
+	tick := time.NewTicker(checkpointTick)
 	defer tick.Stop()
-	truncated, dirty := time.Now(), false
+	moved, emptied := time.Now(), time.Now()
+	var movedTurns, emptiedTurns int64
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		select {
-		case <-b.written:
-			dirty = true
-		default:
-		}
-		if !dirty {
-			continue
-		}
-		size := b.walSize()
-		if size >= checkpointBytes {
-			b.checkpoint(ctx, "PASSIVE")
-		}
-		if size >= truncateBytes || time.Since(truncated) >= truncateEvery {
-			if b.truncate(ctx) {
-				truncated, dirty = time.Now(), false
+		turns := b.turns.Load()
+		if turns != emptiedTurns && time.Since(emptied) >= truncateEvery {
+			if result, ok := b.checkpointAlone(ctx, "TRUNCATE"); ok && result.Busy == 0 {
+				moved, emptied, movedTurns, emptiedTurns = time.Now(), time.Now(), turns, turns
+				continue
 			}
 		}
+		if turns == movedTurns || (turns-movedTurns < checkpointTurns && time.Since(moved) < checkpointEvery) {
+			continue
+		}
+		moved, movedTurns = time.Now(), turns
+		if result, ok := b.checkpoint(ctx, "PASSIVE"); ok && result.Log >= restartFrames {
+			b.checkpointAlone(ctx, "RESTART")
+		}
 	}
 }
 
-func (b *Backend) truncate(ctx context.Context) bool {
+// checkpointAlone is a checkpoint with the writer held.
+func (b *Backend) checkpointAlone(ctx context.Context, mode string) (checkpointResult, bool) {
 	if b.takeTurn(ctx) != nil {
-		return false
+		return checkpointResult{}, false
 	}
 	defer func() { <-b.turn }()
-	return b.checkpoint(ctx, "TRUNCATE")
+	return b.checkpoint(ctx, mode)
 }
 
-// checkpoint reports whether everything in the WAL has been moved. Its
-// connection does not wait: an open reader makes it fail, and it is tried again.
-func (b *Backend) checkpoint(ctx context.Context, mode string) bool {
-	var result struct {
-		Busy         int `db:"busy"`
-		Log          int `db:"log"`
-		Checkpointed int `db:"checkpointed"`
+// checkpointResult is what SQLite answers: frames in the WAL, and of those
+// moved; busy is 1 when a reader kept it from finishing.
+type checkpointResult struct {
+	Busy         int `db:"busy"`
+	Log          int `db:"log"`
+	Checkpointed int `db:"checkpointed"`
+}
+
+// checkpoint runs one. Its connection does not wait: an open reader makes it
+// stop early, and it is tried again.
+func (b *Backend) checkpoint(ctx context.Context, mode string) (result checkpointResult, ok bool) {
+	err := b.checkpoints.GetContext(ctx, &result, "PRAGMA wal_checkpoint("+mode+")")
+	if err != nil && ctx.Err() == nil {
+		b.log.Debug("checkpoint", "mode", mode, "error", err)
 	}
-	if err := b.checkpoints.GetContext(ctx, &result, "PRAGMA wal_checkpoint("+mode+")"); err != nil {
-		if ctx.Err() == nil {
-			b.log.Debug("checkpoint", "mode", mode, "error", err)
-		}
-		return false
-	}
-	return result.Busy == 0
+	return result, err == nil
 }
 
 // emptyWAL is the last checkpoint. A read whose context ended may need a moment
@@ -80,19 +81,14 @@ func (b *Backend) emptyWAL() {
 	defer cancel()
 	retry := time.NewTicker(10 * time.Millisecond)
 	defer retry.Stop()
-	for !b.checkpoint(ctx, "TRUNCATE") {
+	for {
+		if result, ok := b.checkpoint(ctx, "TRUNCATE"); ok && result.Busy == 0 {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-retry.C:
 		}
 	}
-}
-
-func (b *Backend) walSize() int64 {
-	info, err := os.Stat(b.path + "-wal")
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }

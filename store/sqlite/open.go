@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -49,7 +50,7 @@ type Backend struct {
 	batch   *batchStatements
 
 	checkpoints *sqlx.DB
-	written     chan struct{} // cap 1: something was committed
+	turns       atomic.Int64 // writes so far, or tries
 	stop        context.CancelFunc
 	background  sync.WaitGroup
 }
@@ -79,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 	if o.MaxPages > 0 {
 		writer = append(writer, pragma{"max_page_count", fmt.Sprint(o.MaxPages)})
 	}
-	b := &Backend{path: path, log: o.Logger, turn: make(chan struct{}, 1), written: make(chan struct{}, 1)}
+	b := &Backend{path: path, log: o.Logger, turn: make(chan struct{}, 1)}
 	b.writers = open(path, url.Values{"_txlock": {"immediate"}}, writer, 1)
 	if b.writer, err = b.writers.Connx(ctx); err != nil {
 		_ = b.writers.Close()

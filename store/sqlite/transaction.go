@@ -59,11 +59,8 @@ func (b *Backend) takeTurn(ctx context.Context) error {
 }
 
 func (b *Backend) endTurn() {
+	b.turns.Add(1)
 	<-b.turn
-	select {
-	case b.written <- struct{}{}:
-	default:
-	}
 }
 
 // Stamp implements store.Backend: the number of the write, closed by its own commit.
