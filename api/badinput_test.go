@@ -122,10 +122,16 @@ func TestBadInput(t *testing.T) {
 		"form with a word for a number":    {send(url.Values{"client_id": {"m-2"}, "text": {"x"}, "reply_to": {"two"}}), 400, "invalid", "reply_to"},
 		"form not UTF-8":                   {request{method: "POST", path: messages, token: ann.Token, kind: "application/x-www-form-urlencoded", body: "client_id=m-2&text=%ff"}, 400, "invalid", "text"},
 		"form with NUL":                    {send(url.Values{"client_id": {"m-2"}, "text": {"a\x00b"}}), 400, "invalid", "text"},
+		"form with a name not UTF-8":       {request{method: "POST", path: messages, token: ann.Token, kind: "application/x-www-form-urlencoded", body: "%e8=1"}, 400, "invalid", "\uFFFD"},
+		"form with a long name":            {request{method: "POST", path: "/v1/acks", token: ann.Token, kind: "application/x-www-form-urlencoded", body: "read[" + strings.Repeat("x", 9999) + "]=x"}, 400, "invalid", "*"},
+		"parameter not UTF-8":              {get(messages + "?%e8=1"), 400, "invalid", "\uFFFD"},
+		"map key too long":                 {request{method: "POST", path: "/v1/acks", token: ann.Token, body: `{"read":{"` + strings.Repeat("x", 9999) + `":"x"}}`}, 400, "invalid", "*"},
 		"form badly escaped":               {request{method: "POST", path: messages, token: ann.Token, kind: "application/x-www-form-urlencoded", body: "client_id=m-2&text=%zz"}, 400, "invalid", ""},
 		"form without text":                {send(url.Values{"client_id": {"m-2"}}), 400, "invalid", "text"},
 		"form with text empty":             {send(url.Values{"client_id": {"m-2"}, "text": {""}}), 400, "invalid", "text"},
 		"form with a map that is none":     {send(url.Values{"client_id": {"m-2"}, "text[x]": {"y"}}), 400, "invalid", "text[x]"},
+		"unknown field, long":              {send(`{"` + strings.Repeat("x", 9999) + `":1}`), 400, "invalid", "*"},
+		"lone surrogate in a long string":  {send(`{"client_id":"` + strings.Repeat("x", 9999) + `\ud800"}`), 400, "invalid", "client_id"},
 		"unknown parameter":                {get(messages + "?color=red"), 400, "invalid", "color"},
 		"doubled parameter":                {get(messages + "?limit=1&limit=2"), 400, "invalid", "limit"},
 		"badly escaped query":              {get(messages + "?after=1%zz"), 400, "invalid", ""},
@@ -185,6 +191,9 @@ func TestBadInput(t *testing.T) {
 			at := *w
 			at.t = t
 			p := at.refused(test.request, test.status, test.code, test.field)
+			if len(p.Field)+len(p.Detail) > 1000 {
+				t.Errorf("the problem repeats too much of the input: %d bytes", len(p.Field)+len(p.Detail))
+			}
 			if test.code == "invalid" && p.Field != "" && !strings.Contains(p.Detail, strings.SplitN(p.Field, "[", 2)[0]) {
 				t.Errorf("the detail does not name the field %q: %s", p.Field, p.Detail)
 			}

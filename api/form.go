@@ -27,56 +27,61 @@ func formJSON(r *rule, body []byte) ([]byte, error) {
 	if looksLikeJSON(body) {
 		return nil, errJSONAsForm
 	}
-	form, err := url.ParseQuery(string(body))
+	values, err := url.ParseQuery(string(body))
 	if err != nil {
 		return nil, invalid("", "The form cannot be read: %v.", err)
 	}
-	object := make(map[string]jsontext.Value)
-	nested := make(map[string][]formEntry)
-	for _, name := range slices.Sorted(maps.Keys(form)) {
-		base, key, isEntry := mapEntry(name)
-		field := r.properties[base]
-		if field == nil || isEntry != (field.kind == "object") {
-			return nil, r.unknownField(name)
-		}
-		values := form[name]
-		if field.kind == "array" {
-			if object[base], err = formList(field, name, values); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if len(values) > 1 {
-			return nil, invalid(name, "%s is there %d times.", name, len(values))
-		}
-		if isEntry {
-			value, err := formValue(field.values, name, values[0])
-			if err != nil {
-				return nil, err
-			}
-			nested[base] = append(nested[base], formEntry{key, value})
-			continue
-		}
-		if values[0] == "" && !slices.Contains(r.required, name) {
-			continue
-		}
-		if object[name], err = formValue(field, name, values[0]); err != nil {
+	f := form{rule: r, fields: map[string]jsontext.Value{}, entries: map[string][]formEntry{}}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := f.add(name, values[name]); err != nil {
 			return nil, err
 		}
 	}
-	for base, entries := range nested {
-		if object[base], err = formObject(base, entries); err != nil {
+	for name, entries := range f.entries {
+		if f.fields[name], err = formObject(name, entries); err != nil {
 			return nil, err
 		}
 	}
 	out := []byte{'{'}
-	for i, name := range slices.Sorted(maps.Keys(object)) {
+	for i, name := range slices.Sorted(maps.Keys(f.fields)) {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(append(strconv.AppendQuote(out, name), ':'), object[name]...)
+		out = append(append(strconv.AppendQuote(out, name), ':'), f.fields[name]...)
 	}
 	return append(out, '}'), nil
+}
+
+// form collects the fields of a form as JSON values, by the names of rule's properties.
+type form struct {
+	rule    *rule
+	fields  map[string]jsontext.Value
+	entries map[string][]formEntry // of the maps
+}
+
+// add takes one name of the form and all that was sent under it.
+func (f *form) add(name string, values []string) (err error) {
+	base, key, isEntry := mapEntry(name)
+	field := f.rule.properties[base]
+	if field == nil || isEntry != (field.kind == "object") {
+		return f.rule.unknownField(name)
+	}
+	shown := shorten(name)
+	switch {
+	case field.kind == "array":
+		f.fields[base], err = formList(field, shown, values)
+		return err
+	case len(values) > 1:
+		return invalid(shown, "%s is there %d times.", shown, len(values))
+	case isEntry:
+		value, err := formValue(field.values, shown, values[0])
+		f.entries[base] = append(f.entries[base], formEntry{key, value})
+		return err
+	case values[0] == "" && !slices.Contains(f.rule.required, name):
+		return nil
+	}
+	f.fields[base], err = formValue(field, shown, values[0])
+	return err
 }
 
 type formEntry struct {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/url"
-	"strings"
 
 	"holdline/store"
 )
@@ -51,10 +50,7 @@ func (op *operation) unknownParameter(name string) error {
 	for known := range op.query {
 		names = append(names, known)
 	}
-	if len(name) > 64 {
-		name = name[:64] + "…"
-	}
-	name = strings.ToValidUTF8(name, "\uFFFD")
+	name = shorten(name)
 	if len(names) == 0 {
 		return invalid(name, "There is no query parameter %q here; this call takes none.", name)
 	}

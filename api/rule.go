@@ -229,7 +229,7 @@ func (r *rule) object(dec *jsontext.Decoder, field string) error {
 		}
 		seen = append(seen, name)
 		if field != "" {
-			name = field + "[" + name + "]"
+			name = field + "[" + shorten(name) + "]"
 		}
 		if err := child.value(dec, name); err != nil {
 			return err
@@ -248,10 +248,7 @@ func (r *rule) object(dec *jsontext.Decoder, field string) error {
 
 // unknownField refuses a name, with a hint where only the case is wrong.
 func (r *rule) unknownField(name string) error {
-	shown := name
-	if len(shown) > 64 {
-		shown = strings.ToValidUTF8(shown[:64], "") + "…"
-	}
+	shown := shorten(name)
 	for known := range r.properties {
 		if strings.EqualFold(known, name) {
 			return invalid(shown, "There is no field %q here; names are case-sensitive: %s.", shown, known)
@@ -292,9 +289,9 @@ func fieldOf(p jsontext.Pointer) string {
 	var field string
 	for token := range p.Tokens() {
 		if field == "" {
-			field = token
+			field = shorten(token)
 		} else {
-			field += "[" + token + "]"
+			field += "[" + shorten(token) + "]"
 		}
 	}
 	return field
