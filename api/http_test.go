@@ -124,9 +124,7 @@ func TestASlowBodyIsCutOff(t *testing.T) {
 		{"POST /v1/nothing HTTP/1.1\r\n", 404, "not_found"},
 		{"GET /v1/me HTTP/1.1\r\n", 401, "unauthorized"},
 	} {
-		conn := w.connect()
-		_, err := io.WriteString(conn, test.head+"Host: x\r\nContent-Length: 50\r\n\r\n{\"handle\":")
-		must(t, err)
+		conn := w.dial(test.head + "Host: x\r\nContent-Length: 50\r\n\r\n{\"handle\":")
 		answers := bufio.NewReader(conn)
 		resp, err := http.ReadResponse(answers, nil)
 		must(t, err)
@@ -146,7 +144,7 @@ func TestABodysDeadlineEndsWithIt(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.BodyTimeout = 50 * time.Millisecond })
 	ann := w.signUp("ann")
 	group := w.group(ann)
-	conn := w.connect()
+	conn := w.dial("")
 	answers := bufio.NewReader(conn)
 	exchange := func(text string) *http.Response {
 		_, err := io.WriteString(conn, text)
@@ -171,9 +169,7 @@ func TestABodysDeadlineEndsWithIt(t *testing.T) {
 
 func TestABodyCutShortIsNotRead(t *testing.T) {
 	w := newWorld(t, nil)
-	conn := w.connect()
-	_, err := io.WriteString(conn, "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"han\r\nzz\r\n")
-	must(t, err)
+	conn := w.dial("POST /v1/sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"han\r\nzz\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	must(t, err)
 	if resp.StatusCode != 400 || resp.Header.Get("Content-Type") != "application/problem+json" {
@@ -209,14 +205,6 @@ func TestAnAnswerNobodyTakesIsCutOff(t *testing.T) {
 	}
 	must(t, conn.Close())
 	<-asked // refused or taken, as it happens
-}
-
-func (w *world) connect() net.Conn {
-	w.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
-	must(w.t, err)
-	w.t.Cleanup(func() { _ = conn.Close() }) // closed by the server as often as not
-	return conn
 }
 
 func TestAPanicIsAProblemAndLogged(t *testing.T) {
