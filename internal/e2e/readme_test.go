@@ -1,0 +1,98 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"holdline/internal/harness"
+)
+
+// step is one command of the README, and what it says comes out.
+type step struct {
+	command, output string
+}
+
+// session reads the README's console blocks: lines with "$ " are commands,
+// those below are what the command prints.
+func session(readme string) []step {
+	var steps []step
+	inside := false
+	for line := range strings.Lines(readme) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case line == "```console":
+			inside = true
+		case strings.HasPrefix(line, "```"):
+			inside = false
+		case !inside:
+		case strings.HasPrefix(line, "$ "):
+			steps = append(steps, step{command: line[2:]})
+		case len(steps) > 0:
+			steps[len(steps)-1].output += line + "\n"
+		}
+	}
+	return steps
+}
+
+// changing is what differs from run to run, and what stands for it.
+var changing = []struct {
+	pattern *regexp.Regexp
+	name    string
+}{
+	{regexp.MustCompile(`hl_[0-9A-Za-z]{11}_[0-9A-Za-z_-]{43}`), "TOKEN"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`), "TIME"},
+	{regexp.MustCompile(`"[0-9A-Za-z]{11}"`), `"ID"`},
+	{regexp.MustCompile(`\t[0-9A-Za-z]{11}\t`), "\tID\t"},
+	{regexp.MustCompile(`\b(\d+)-[0-9A-Za-z]{6}\b`), "$1-EPOCH"},
+	{regexp.MustCompile(`(?m)^retry: \d+$`), "retry: RETRY"},
+}
+
+func fixed(text string) string {
+	for _, c := range changing {
+		text = c.pattern.ReplaceAllString(text, c.name)
+	}
+	return text
+}
+
+// The README's session, run as it stands by bash and curl against a fresh
+// server, prints what the README says.
+func TestReadmeSession(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := session(string(readme))
+	if len(steps) < 15 {
+		t.Fatalf("only %d commands found", len(steps))
+	}
+	s := harness.Start(t, harness.Config{})
+	var script strings.Builder
+	for i, step := range steps {
+		fmt.Fprintf(&script, "echo '--- %d'\n%s\n", i, step.command)
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-s")
+	cmd.Dir = t.TempDir()
+	cmd.Stdin = strings.NewReader(strings.ReplaceAll(script.String(), "http://127.0.0.1:8080", s.URL))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	rest := out.String()
+	for i, step := range steps {
+		_, after, found := strings.Cut(rest, fmt.Sprintf("--- %d\n", i))
+		if !found {
+			t.Fatalf("command %d was not run: %s\n%s", i, step.command, rest)
+		}
+		got, _, _ := strings.Cut(after, fmt.Sprintf("--- %d\n", i+1))
+		if fixed(got) != fixed(step.output) {
+			t.Errorf("$ %s\nprints\n%s\nthe README says\n%s", step.command, fixed(got), fixed(step.output))
+		}
+		rest = after
+	}
+}
