@@ -160,7 +160,8 @@ func (a *Authenticator) lookUp(ctx context.Context, key cacheKey, none error,
 	}
 	who := Identity{User: user, Session: session}
 	a.cache.put(key, who, now, generation)
-	if sameDay := session.LastSeenAt.Time().Truncate(24*time.Hour) == now.UTC().Truncate(24*time.Hour); !sameDay {
+	const day = 24 * time.Hour
+	if session.LastSeenAt.Time().Truncate(day).Before(now.UTC().Truncate(day)) {
 		// Once a day and session. A full disk must not keep anybody from reading.
 		if err := a.sessions.TouchSession(ctx, user.ID, session.ID); err != nil {
 			a.logger.Debug("noting that a session was seen", "error", err)

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -184,18 +182,8 @@ func FuzzQuery(f *testing.F) {
 				t.Fatalf("%s was taken %d times", name, len(values))
 			}
 		}
-		if bytes.ContainsRune([]byte(raw), ';') && !slices.Contains(slices.Collect(keysOf(query)), "t") && !query.Has("ticket") {
+		if strings.Contains(raw, ";") {
 			t.Fatalf("%q was taken", raw)
 		}
 	})
-}
-
-func keysOf(query url.Values) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for name := range query {
-			if !yield(name) {
-				return
-			}
-		}
-	}
 }

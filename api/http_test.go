@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -133,7 +134,7 @@ func TestASlowBodyIsCutOff(t *testing.T) {
 		if resp.StatusCode != test.status || !resp.Close || !strings.Contains(string(body), `"code":"`+test.code+`"`) || resp.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%q: %d, close %v: %s", test.head, resp.StatusCode, resp.Close, body)
 		}
-		if _, err = answers.ReadByte(); err != io.EOF {
+		if _, err = answers.ReadByte(); !errors.Is(err, io.EOF) {
 			t.Errorf("%q: the connection is still open: %v", test.head, err)
 		}
 	}
@@ -191,12 +192,13 @@ func TestAnAnswerNobodyTakesIsCutOff(t *testing.T) {
 	defer listener.Close()
 	conn, err := net.Dial("tcp", listener.Listener.Addr().String())
 	must(t, err)
-	defer conn.Close() //nolint:errcheck // nothing is written any more
-	asked := make(chan error, 1)
+	defer conn.Close()
+	asked := make(chan struct{})
 	go func() {
-		// 1,000 answers of 60 kB are more than any socket buffers.
-		_, err := io.WriteString(conn, strings.Repeat("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", 1000))
-		asked <- err
+		defer close(asked)
+		// 1,000 answers of 60 kB are more than any socket buffers. The server
+		// may close before all is asked.
+		_, _ = io.WriteString(conn, strings.Repeat("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n", 1000))
 	}()
 	select {
 	case <-closed:
@@ -204,7 +206,7 @@ func TestAnAnswerNobodyTakesIsCutOff(t *testing.T) {
 		t.Error("still connected")
 	}
 	must(t, conn.Close())
-	<-asked // refused or taken, as it happens
+	<-asked
 }
 
 func TestAPanicIsAProblemAndLogged(t *testing.T) {

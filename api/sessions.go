@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -27,7 +28,7 @@ func (s *Server) CreateSession(ec echo.Context) error {
 		return err
 	}
 	user, err := s.checkPassword(c, body.Handle, body.Password)
-	if err == errWrongPassword {
+	if errors.Is(err, errWrongPassword) {
 		return err
 	}
 	forgive()

@@ -75,7 +75,7 @@ func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (tr *transport) check(r *http.Request, sent []byte, answer *http.Response, received []byte) error {
-	if err := checkCommon(r, answer); err != nil {
+	if err := checkCommon(answer); err != nil {
 		return err
 	}
 	if r.Method == http.MethodOptions {
@@ -171,7 +171,7 @@ func (tr *transport) checkUnrouted(r *http.Request, answer *http.Response, recei
 }
 
 // checkCommon checks what is promised of every answer.
-func checkCommon(r *http.Request, answer *http.Response) error {
+func checkCommon(answer *http.Response) error {
 	h := answer.Header
 	if want := cacheControl(h); h.Get("Cache-Control") != want {
 		return fmt.Errorf("Cache-Control is %q, not %s", h.Get("Cache-Control"), want)
