@@ -11,7 +11,7 @@ import (
 
 const (
 	orderSenders = 32
-	orderReaders = 8 // of each kind
+	orderReaders = 8 // of the stream, and as many that poll
 	orderEach    = 40
 )
 
@@ -45,8 +45,7 @@ func order(t *testing.T, database string, servers ...*harness.Server) {
 
 	began := time.Now()
 	var rs readers
-	rs.start(ctx, d, "stream", (*reader).stream, conversation, accounts)
-	rs.start(ctx, d, "poll", (*reader).poll, conversation, accounts)
+	rs.start(ctx, d, conversation, false, accounts)
 	s := newSenders(d, conversation)
 	s.limit = orderEach
 	for i := range clients {

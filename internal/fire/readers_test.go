@@ -27,11 +27,13 @@ type reader struct {
 	sit          func(*reader, context.Context) error // one sitting
 	rand         *rand.Rand
 	total        *atomic.Int64 // how many events there are; 0: not known yet
+	mayEnd       bool          // the account may be removed
 
 	events   []string // as JSON
 	cursor   string
 	sittings int
-	resumed  int // sittings that went on behind a cursor and brought events
+	resumed  int  // sittings that went on behind a cursor and brought events
+	ended    bool // was told that the account is removed
 	fault    error
 }
 
@@ -54,6 +56,9 @@ func (r *reader) run(ctx context.Context) {
 		}
 		if had > 0 && len(r.events) > had {
 			r.resumed++
+		}
+		if r.ended {
+			return
 		}
 	}
 }
@@ -110,6 +115,9 @@ func (r *reader) stream(ctx context.Context) error {
 			return unless(sitting, err)
 		}
 		if frame.ID == "" {
+			if r.ended = r.mayEnd && frame.Event == "end"; r.ended {
+				return nil
+			}
 			if frame.Event != "heartbeat" {
 				return fmt.Errorf("the stream says %s: %s", frame.Event, frame.Data)
 			}
@@ -144,6 +152,9 @@ func (r *reader) poll(ctx context.Context) error {
 	a, err := r.client().Call(sitting, http.MethodGet, "/v1/conversations/"+r.conversation+"/events"+query, nil)
 	if err != nil {
 		return unless(sitting, err)
+	}
+	if r.ended = r.mayEnd && a.Status == http.StatusNotFound; r.ended {
+		return nil
 	}
 	if a.Status != http.StatusOK {
 		return fmt.Errorf("status %d: %s", a.Status, a.Body)
@@ -181,15 +192,18 @@ type readers struct {
 	group sync.WaitGroup
 }
 
-// start lets n readers of a kind begin; each account is used by one of each kind.
-func (rs *readers) start(ctx context.Context, d dice, kind string, sit func(*reader, context.Context) error,
-	conversation string, accounts [][]*harness.Client,
-) {
-	for i, clients := range accounts {
-		name := fmt.Sprintf("%s reader %d", kind, i)
-		r := &reader{name: name, clients: clients, conversation: conversation, sit: sit, rand: d.of(name), total: &rs.total}
-		rs.all = append(rs.all, r)
-		rs.group.Go(func() { r.run(ctx) })
+// start lets two readers of each account begin: one reads the stream, one polls.
+func (rs *readers) start(ctx context.Context, d dice, conversation string, mayEnd bool, accounts [][]*harness.Client) {
+	for kind, sit := range map[string]func(*reader, context.Context) error{"stream": (*reader).stream, "poll": (*reader).poll} {
+		for i, clients := range accounts {
+			name := fmt.Sprintf("%s reader %d", kind, i)
+			r := &reader{
+				name: name, clients: clients, conversation: conversation, sit: sit,
+				rand: d.of(name), total: &rs.total, mayEnd: mayEnd,
+			}
+			rs.all = append(rs.all, r)
+			rs.group.Go(func() { r.run(ctx) })
+		}
 	}
 }
 

@@ -187,11 +187,7 @@ func resumeStuck(t *testing.T, c *harness.Client, conversation string, s *stuck,
 		if frame.ID == "" {
 			continue
 		}
-		var seq int64
-		if _, err := fmt.Sscanf(frame.ID, "%d-", &seq); err != nil {
-			t.Fatalf("id %q: %v", frame.ID, err)
-		}
-		seqs = append(seqs, seq)
+		seqs = append(seqs, placeOf(t, frame.ID))
 	}
 	for n, seq := range seqs {
 		if seq != after+1+int64(n) {

@@ -96,12 +96,7 @@ func (s *stuck) rest(t *testing.T) (seqs []int64, cursor string) {
 			continue
 		}
 		cursor = string(id)
-		place, _, _ := strings.Cut(cursor, "-")
-		seq, err := strconv.ParseInt(place, 10, 64)
-		if err != nil {
-			t.Fatalf("cursor %q: %v", id, err)
-		}
-		seqs = append(seqs, seq)
+		seqs = append(seqs, placeOf(t, cursor))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,17 @@ func handles(name string, n int) []string {
 		all[i] = fmt.Sprintf("%s-%d", name, i)
 	}
 	return all
+}
+
+// placeOf is the seq that a cursor, or a bare seq, stands behind.
+func placeOf(t *testing.T, cursor string) int64 {
+	t.Helper()
+	place, _, _ := strings.Cut(cursor, "-")
+	seq, err := strconv.ParseInt(place, 10, 64)
+	if err != nil {
+		t.Fatalf("%q is no cursor: %v", cursor, err)
+	}
+	return seq
 }
 
 // pause waits, or returns false when ctx has ended first. It paces clients
