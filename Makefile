@@ -46,7 +46,7 @@ test: ## Run all tests with the race detector, on SQLite and on a real PostgreSQ
 	@.ci/install || echo 'Going on without: tests that need these fail and say so.'
 	@echo 'Building$(if $(RACE), for the race detector; the first time this takes some minutes) …'
 	@go build -o bin/testdb ./internal/testdb/cmd
-	@go build $(RACE) -o bin/holdline-test ./cmd/holdline
+	@go build ./... && go build $(RACE) ./...
 	@bin/testdb go test $(RACE) -timeout 15m $(PKG)
 
 .PHONY: lint

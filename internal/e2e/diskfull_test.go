@@ -39,7 +39,7 @@ func refusedAsFull(t *testing.T, a harness.Answer) bool {
 // nothing is half-written, and with more room it goes on.
 func TestSQLiteFull(t *testing.T) {
 	database := "sqlite:" + testdb.SQLite(t)
-	s := harness.Start(t, harness.Config{Database: database, Args: []string{"--sqlite-max-size=2MiB"}})
+	s := harness.Start(t, harness.Config{Database: database, NoRace: true, Args: []string{"--sqlite-max-size=2MiB"}})
 	ann, bob := s.SignUp("ann"), s.SignUp("bob")
 	conversation := ann.Direct("bob")
 	var accepted []harness.Event
@@ -82,7 +82,7 @@ func TestSQLiteFull(t *testing.T) {
 	if status := s.Wait(); status != 0 {
 		t.Errorf("status %d", status)
 	}
-	roomy := harness.Start(t, harness.Config{Database: database})
+	roomy := harness.Start(t, harness.Config{Database: database, NoRace: true})
 	ann = ann.At(roomy)
 	accepted = append(accepted, ann.MustSend(conversation, full, text[full]))
 	checkSame(t, bob.At(roomy).AllEvents(conversation), accepted)

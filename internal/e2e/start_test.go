@@ -17,6 +17,7 @@ import (
 // refused runs serve, which must not start, and returns the one line it says.
 func refused(t *testing.T, status int, c harness.Config, naming ...string) {
 	t.Helper()
+	c.NoRace = true
 	s := harness.Launch(t, c)
 	if got := s.Wait(); got != status {
 		t.Errorf("status %d instead of %d", got, status)

@@ -16,7 +16,8 @@ type Result struct {
 }
 
 // Run runs the program with arguments to its end, with stdin as its standard
-// input, and returns how it ended.
+// input, and returns how it ended. The race detector is left out: it takes most
+// of a second to start, and short commands have little to race.
 func Run(tb testing.TB, stdin string, args ...string) Result {
 	tb.Helper()
 	return RunEnv(tb, nil, stdin, args...)
@@ -25,7 +26,7 @@ func Run(tb testing.TB, stdin string, args ...string) Result {
 // RunEnv is Run with further variables in the environment.
 func RunEnv(tb testing.TB, env []string, stdin string, args ...string) Result {
 	tb.Helper()
-	cmd := command(Binary(tb), env, args...)
+	cmd := command(binary(tb, false), env, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
