@@ -12,7 +12,7 @@ import (
 const (
 	orderSenders = 32
 	orderReaders = 8 // of the stream, and as many that poll
-	orderEach    = 40
+	orderEach    = 30
 )
 
 // 32 senders in one conversation, 8 readers of its stream and 8 that poll, all

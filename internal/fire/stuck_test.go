@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,19 +65,35 @@ func openStuck(t *testing.T, c *harness.Client, conversation, cursor string) *st
 }
 
 // reset reports whether the server has cut the connection, without reading from it.
-func (s *stuck) reset(t *testing.T) bool {
-	t.Helper()
+func (s *stuck) reset() bool {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
-		t.Fatal(err)
+		return false
 	}
 	var code int
-	if controlErr := raw.Control(func(fd uintptr) {
+	controlErr := raw.Control(func(fd uintptr) {
 		code, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
-	}); controlErr != nil || err != nil {
-		t.Fatal(controlErr, err)
+	})
+	return controlErr == nil && err == nil && syscall.Errno(code) == syscall.ECONNRESET
+}
+
+// cuts watches stuck readers until all of them are cut.
+type cuts struct {
+	left        []*stuck
+	first, last time.Time // when a cut was seen
+}
+
+// look returns true when all are cut.
+func (c *cuts) look() bool {
+	had := len(c.left)
+	c.left = slices.DeleteFunc(c.left, (*stuck).reset)
+	if len(c.left) < had {
+		c.last = time.Now()
+		if c.first.IsZero() {
+			c.first = c.last
+		}
 	}
-	return syscall.Errno(code) == syscall.ECONNRESET
+	return len(c.left) == 0
 }
 
 // rest reads what the kernel still holds, and returns the seqs of the whole
