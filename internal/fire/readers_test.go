@@ -3,6 +3,7 @@ package fire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -176,13 +177,14 @@ func (r *reader) poll(ctx context.Context) error {
 
 // unless is err, or nil when the sitting was over by its own choice.
 func unless(sitting context.Context, err error) error {
-	if sitting.Err() != nil {
+	switch {
+	case sitting.Err() == nil && err == nil:
+		return errors.New("the server ended the stream")
+	case sitting.Err() == nil:
+		return err
+	default:
 		return nil
 	}
-	if err == nil {
-		return fmt.Errorf("the server ended the stream")
-	}
-	return err
 }
 
 // readers are several that read the same conversation.
