@@ -35,10 +35,15 @@ type logCheck struct {
 // checkedPage is how many events one read transaction looks at.
 const checkedPage = 20_000
 
+// checkedEvent is an event as the checker reads it: without its text.
+type checkedEvent struct {
+	Event
+	Same int64 `db:"same"` // how many events of this sender have its client_id
+}
+
 func (s *Store) checkLog(ctx context.Context, id ID) ([]Violation, error) {
 	c := logCheck{replayed: make(map[ID][]stretch)}
-	var twice, repeated []Violation
-	var page []Event
+	var page []checkedEvent
 	err := s.backend.Read(ctx, func(tx *Tx) error {
 		if err := tx.Get(&c, `SELECT conversation_id, kind, title, history, creator_id, last_seq, first_seq AS first_stored,
 			last_accepted_at, last_stamp FROM conversations WHERE conversation_id = ?`, id); err != nil {
@@ -48,38 +53,23 @@ func (s *Store) checkLog(ctx context.Context, id ID) ([]Violation, error) {
 			WHERE conversation_id = ? ORDER BY user_id, from_seq`, id); err != nil {
 			return err
 		}
-		if err := tx.Select(&twice, `SELECT conversation_id, 0 AS user_id, seq FROM events
-			WHERE conversation_id = ? GROUP BY conversation_id, seq HAVING COUNT(*) > 1 LIMIT ?`, id, maxViolations); err != nil {
-			return err
-		}
-		err := tx.Select(&repeated, `SELECT conversation_id, sender_id AS user_id, MAX(seq) AS seq FROM events
-			WHERE conversation_id = ? AND client_id IS NOT NULL
-			GROUP BY conversation_id, sender_id, client_id HAVING COUNT(*) > 1 LIMIT ?`, id, maxViolations)
-		if err != nil {
-			return err
-		}
-		page, err = c.nextPage(tx)
+		var err error
+		page, err = readChecked(tx, id, 0, min(checkedPage, c.LastSeq))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range twice {
-		c.violate(RuleUnique, 0, v.Seq, "two events have this seq")
-	}
-	for _, v := range repeated {
-		c.violate(RuleClientID, v.UserID, v.Seq, "the sender's client_id made two events")
-	}
-	for len(page) > 0 {
+	for from := int64(0); ; {
 		for i := range page {
 			c.replay(&page[i])
 		}
-		if len(page) < checkedPage {
+		if from += checkedPage; from >= c.LastSeq {
 			break
 		}
 		// Events are immutable and the head was read: a later snapshot says the same.
-		if err := s.backend.Read(ctx, func(tx *Tx) error {
-			page, err = c.nextPage(tx)
+		if err := s.backend.Read(ctx, func(tx *Tx) (err error) {
+			page, err = readChecked(tx, id, from, min(from+checkedPage, c.LastSeq))
 			return err
 		}); err != nil {
 			return nil, err
@@ -89,12 +79,14 @@ func (s *Store) checkLog(ctx context.Context, id ID) ([]Violation, error) {
 	return c.violations, nil
 }
 
-// nextPage reads the events after the last one replayed, without their texts.
-func (c *logCheck) nextPage(tx *Tx) ([]Event, error) {
-	var page []Event
-	err := tx.Select(&page, `SELECT conversation_id, seq, type, sender_id, target_seq, subject_id, action, accepted_at, stamp, extra
-		FROM events WHERE conversation_id = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
-		c.ID, c.previous.Seq, c.LastSeq, checkedPage)
+// readChecked reads the events with after < seq <= to: a range, so that it
+// holds all events of a seq that is stored twice.
+func readChecked(tx *Tx, id ID, after, to int64) ([]checkedEvent, error) {
+	var page []checkedEvent
+	err := tx.Select(&page, `SELECT conversation_id, seq, type, sender_id, target_seq, subject_id, action, accepted_at, stamp, extra,
+			CASE WHEN e.client_id IS NULL THEN 0 ELSE (SELECT COUNT(*) FROM events o WHERE o.conversation_id = e.conversation_id
+				AND o.sender_id = e.sender_id AND o.client_id = e.client_id AND o.client_id IS NOT NULL) END AS same
+		FROM events e WHERE conversation_id = ? AND seq > ? AND seq <= ? ORDER BY seq`, id, after, to)
 	return page, err
 }
 
@@ -111,11 +103,13 @@ func (c *logCheck) violate(rule Rule, user ID, seq int64, format string, args ..
 }
 
 // replay judges one event against those before it, and applies it.
-func (c *logCheck) replay(e *Event) {
+func (c *logCheck) replay(e *checkedEvent) {
 	switch expected := c.previous.Seq + 1; {
 	case c.previous.Seq == 0 && e.Seq != c.FirstStored:
 		c.violate(RuleGapless, 0, e.Seq, "the log begins here, not at %d", c.FirstStored)
-	case c.previous.Seq != 0 && e.Seq > expected:
+	case c.previous.Seq != 0 && e.Seq == c.previous.Seq:
+		c.violate(RuleUnique, 0, e.Seq, "two events have this seq")
+	case c.previous.Seq != 0 && e.Seq != expected:
 		c.violate(RuleGapless, 0, e.Seq, "seq %d is missing before it", expected)
 	}
 	if e.AcceptedAt < c.previous.AcceptedAt {
@@ -133,8 +127,11 @@ func (c *logCheck) replay(e *Event) {
 	if e.Type != EventCreated && c.current(e.SenderID) == nil {
 		c.violate(RuleSender, e.SenderID, e.Seq, "who appended this %s was not a member then", e.Type)
 	}
-	c.apply(e)
-	c.previous = *e
+	if e.Same > 1 {
+		c.violate(RuleClientID, e.SenderID, e.Seq, "the sender's client_id made %d events", e.Same)
+	}
+	c.apply(&e.Event)
+	c.previous = e.Event
 }
 
 // current returns the stretch that user is in so far, nil if none.

@@ -69,10 +69,15 @@ var tableRules = []struct {
 		`SELECT 0 AS conversation_id, 0 AS user_id, h AS seq FROM horizon
 		WHERE closed >= h OR h < (SELECT COALESCE(MAX(stamp), 0) FROM events)
 			OR h < (SELECT COALESCE(MAX(stamp), 0) FROM receipts) OR h < (SELECT COALESCE(MAX(stamp), 0) FROM revocations)`},
+	// The recursion steps from one conversation of the index to the next, past
+	// all its events.
 	{RuleOrphans, "an event belongs to no conversation",
-		`SELECT e.conversation_id, 0 AS user_id, MAX(e.seq) AS seq FROM events e
-		WHERE NOT EXISTS (SELECT 1 FROM conversations c WHERE c.conversation_id = e.conversation_id)
-		GROUP BY e.conversation_id`},
+		`WITH RECURSIVE logs (id) AS (
+			SELECT MIN(conversation_id) FROM events
+			UNION ALL
+			SELECT (SELECT MIN(e.conversation_id) FROM events e WHERE e.conversation_id > logs.id) FROM logs WHERE logs.id IS NOT NULL)
+		SELECT id AS conversation_id, 0 AS user_id, 0 AS seq FROM logs
+		WHERE id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.conversation_id = id)`},
 	{RuleOrphans, "a membership belongs to no conversation or no user",
 		`SELECT m.conversation_id, m.user_id, m.from_seq AS seq FROM members m
 		LEFT JOIN conversations c ON c.conversation_id = m.conversation_id

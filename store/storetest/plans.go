@@ -10,23 +10,30 @@ import (
 	"holdline/store"
 )
 
-// millionEvents is how long the log is in which pages are asked for.
-const millionEvents = 1_000_000
+const (
+	// someEvents is how long the log is in which Run asks for pages.
+	someEvents = 20_000
+	// millionEvents is how long it is for RunLong.
+	millionEvents = 1_000_000
+)
 
-// plans makes sure that a page anywhere in a long log is a range of an index:
-// the very statements that the calls run are explained.
-func (s *suite) plans(t *testing.T) {
+func (s *suite) plans(t *testing.T) { s.pages(t, someEvents) }
+
+// pages makes sure that a page anywhere in a log of n events is a range of an
+// index: the very statements that the calls run are explained.
+func (s *suite) pages(t *testing.T, n int64) {
 	w := s.world(t)
 	ann, bob := w.user("ann"), w.user("bob")
 	group := w.group(ann, "", "bob")
 	for range 50 { // other conversations, so that the index has something to leave out
 		w.say(ann, w.group(ann, "", "bob"), "short")
 	}
-	w.grow(group, bob, millionEvents)
-	w.must(w.store.Ack(w.Context(), ann, store.Acks{Read: map[store.ID]int64{group: millionEvents - 5000}}))
+	w.grow(group, bob, n)
+	w.must(w.store.Ack(w.Context(), ann, store.Acks{Read: map[store.ID]int64{group: n - 5000}}))
 	w.exec(`ANALYZE`)
 
-	const middle, limit = millionEvents / 2, 100
+	const limit = 100
+	middle := n / 2
 	for _, call := range []struct {
 		name string
 		rows int64 // of events, read at most
@@ -38,7 +45,7 @@ func (s *suite) plans(t *testing.T) {
 			return len(events), err
 		}, limit},
 		{"events at the end", 2 * limit, func(ctx context.Context) (int, error) {
-			events, _, err := w.store.Events(ctx, group, millionEvents-limit+1, 1<<40, limit)
+			events, _, err := w.store.Events(ctx, group, n-limit+1, 1<<40, limit)
 			return len(events), err
 		}, limit},
 		{"events before the middle", 2 * limit, func(ctx context.Context) (int, error) {
@@ -68,12 +75,12 @@ func (s *suite) plans(t *testing.T) {
 		{"head", 10, func(ctx context.Context) (int, error) {
 			last, err := w.store.LastSeq(ctx, group)
 			return int(last), err
-		}, millionEvents},
+		}, int(n)},
 		{"conversation with 5,000 unread", 6000, func(ctx context.Context) (int, error) {
 			c, err := w.store.Conversation(ctx, ann.UserID, group)
 			return int(c.Unread), err
 		}, 5000},
-		{"conversation with a million unread", store.MaxUnread + 100, func(ctx context.Context) (int, error) {
+		{"conversation with more unread than are counted", store.MaxUnread + 100, func(ctx context.Context) (int, error) {
 			w.exec(`DELETE FROM receipts`)
 			w.exec(`DELETE FROM watermarks`)
 			c, err := w.store.Conversation(ctx, ann.UserID, group)
@@ -154,7 +161,7 @@ func (w *world) grow(group store.ID, sender store.Actor, n int64) {
 		for from := row.Last + 1; from <= n; from += step {
 			if _, err := tx.Exec(fmt.Sprintf(`INSERT INTO events (conversation_id, seq, type, sender_id, client_id, text, accepted_at, stamp)
 				WITH RECURSIVE n (i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d)
-				SELECT %d, i, 'message', %d, CAST(i AS TEXT), 'a message of some length, as people write them', %d, %d FROM n`,
+				SELECT %d, i, 'message', %d, CAST(i + 10000000 AS TEXT), 'a message of some length, as people write them', %d, %d FROM n`,
 				from, min(from+step-1, n), group, sender.UserID, row.At, stamp)); err != nil {
 				return err
 			}

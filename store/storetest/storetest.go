@@ -38,3 +38,11 @@ type suite struct {
 	dialect Dialect
 	open    func(t *testing.T) store.Backend
 }
+
+// RunLong asks for pages of a log of a million events. It is apart from Run
+// because the race detector, which has nothing to find in it, makes an embedded
+// database take minutes for so many.
+func RunLong(t *testing.T, d Dialect, open func(t *testing.T) store.Backend) {
+	s := suite{dialect: d, open: open}
+	s.pages(t, millionEvents)
+}
