@@ -33,6 +33,7 @@ const (
 	DefaultTicketAge      = 15 * time.Minute
 	DefaultHeartbeat      = 15 * time.Second
 	DefaultStreamAge      = time.Hour
+	DefaultWaitingPerUser = 200
 
 	DefaultPageLimit = 100
 	MaxPageLimit     = 1000
@@ -65,6 +66,7 @@ type Config struct {
 	TicketAge      time.Duration // how long a ticket lasts
 	Heartbeat      time.Duration // of silence on a stream
 	StreamAge      time.Duration // after which a stream ends, jittered by a tenth
+	WaitingPerUser int           // streams and waiting polls that one user may have at once
 }
 
 // withDefaults fills in what is zero and refuses what is out of bounds.
@@ -86,6 +88,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.BodyLimit < MinBodyLimit || c.BodyLimit > MaxBodyLimit {
 		return c, fmt.Errorf("api: the body limit is %d; it can be %d to %d bytes", c.BodyLimit, MinBodyLimit, MaxBodyLimit)
+	}
+	if c.WaitingPerUser == 0 {
+		c.WaitingPerUser = DefaultWaitingPerUser
+	}
+	if c.WaitingPerUser < 0 {
+		return c, fmt.Errorf("api: waiting per user is %d; it must be above 0", c.WaitingPerUser)
 	}
 	for _, d := range []struct {
 		name     string

@@ -64,8 +64,15 @@ func (s *Server) poll(c *call, id store.ID, at cursor, field string, limit int, 
 	if !c.who.ExpiresAt.IsZero() {
 		wait = min(wait, time.Until(c.who.ExpiresAt))
 	}
-	if len(page.frames) == 0 && !r.Removed() && wait > 0 && s.live.begin() {
-		defer s.live.done()
+	if len(page.frames) == 0 && !r.Removed() && wait > 0 {
+		switch err := s.live.begin(c.who.User.ID); {
+		case errors.Is(err, errGoingDown):
+			s.answerPage(c, r, page) // at once, as all that wait
+			return true, nil
+		case err != nil:
+			return true, err
+		}
+		defer s.live.done(c.who.User.ID)
 		r.Watch(poller.Watch{Wait: wait})
 		if err := s.checkSession(c); err != nil {
 			return true, err

@@ -37,12 +37,16 @@ func (s *Server) StreamEvents(ec echo.Context, conversationID ConversationId, pa
 		}
 		return err
 	}
-	if !s.live.begin() {
+	user := c.who.User.ID
+	switch err := s.live.begin(user); {
+	case errors.Is(err, errGoingDown):
 		return s.refuseLate(c, id, text)
+	case err != nil:
+		return s.refuseStream(c, text, err)
 	}
 	r, err := s.openReader(c, id, at, field)
 	if err != nil {
-		s.live.done()
+		s.live.done(user)
 		if store.CodeOf(err) == store.CodeCursorReset {
 			return s.refuseStream(c, text, err)
 		}
@@ -50,17 +54,17 @@ func (s *Server) StreamEvents(ec echo.Context, conversationID ConversationId, pa
 	}
 	if r.Removed() {
 		r.Close()
-		s.live.done()
+		s.live.done(user)
 		return s.refuseStream(c, text, errRemoved)
 	}
-	st := &stream{server: s, reader: r, conversation: id, text: text}
+	st := &stream{server: s, reader: r, user: user, conversation: id, text: text}
 	r.Watch(poller.Watch{
 		Heartbeat: s.cfg.Heartbeat, Age: s.cfg.StreamAge, Expires: c.who.ExpiresAt,
 		WriteLimit: s.cfg.WriteTimeout, Cut: st.cut,
 	})
 	if err := s.checkSession(c); err != nil {
 		r.Close()
-		s.live.done()
+		s.live.done(user)
 		if store.CodeOf(err) == store.CodeUnauthorized {
 			return s.refuseStream(c, text, err)
 		}
@@ -84,7 +88,7 @@ func (s *Server) refuseStream(c *call, text bool, err error) error {
 // refuseLate sends a client that came while the server goes down away for a while.
 func (s *Server) refuseLate(c *call, id store.ID, text bool) error {
 	if text {
-		return store.Errorf(codeShuttingDown, "The server is going down. Come back in a moment.")
+		return errGoingDown
 	}
 	setStreamHeaders(c.Response().Header(), text)
 	body := appendRetry(nil, jittered(retryAtFirst, retryAfterClose))
@@ -116,27 +120,47 @@ type live struct {
 	mu      sync.Mutex
 	closing bool
 	streams map[*stream]struct{}
-	running sync.WaitGroup // streams and waiting polls
+	perUser map[store.ID]int // streams and waiting polls
+	running sync.WaitGroup   // the same
 }
 
 func (l *live) open(s *Server) {
 	l.server = s
 	l.streams = make(map[*stream]struct{})
+	l.perUser = make(map[store.ID]int)
 	l.ctx, l.giveUp = context.WithCancel(context.Background())
 }
 
-// begin counts something that close has to wait for; false once closing.
-func (l *live) begin() bool {
+var (
+	errGoingDown  = store.Errorf(codeShuttingDown, "The server is going down. Come back in a moment.")
+	errTooMany    = store.Errorf(codeRateLimited, "You have too many streams and waiting polls open. Close some, then come back.")
+	errTooManyFor = &retryError{cause: errTooMany, after: retryNever}
+)
+
+// begin counts a stream or a poll that waits, which close has to wait for.
+// errGoingDown once closing; errTooManyFor when the user has too many already.
+func (l *live) begin(user store.ID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closing {
-		return false
+	switch {
+	case l.closing:
+		return errGoingDown
+	case l.perUser[user] >= l.server.cfg.WaitingPerUser:
+		return errTooManyFor
 	}
+	l.perUser[user]++
 	l.running.Add(1)
-	return true
+	return nil
 }
 
-func (l *live) done() { l.running.Done() }
+func (l *live) done(user store.ID) {
+	l.mu.Lock()
+	if l.perUser[user]--; l.perUser[user] <= 0 {
+		delete(l.perUser, user)
+	}
+	l.mu.Unlock()
+	l.running.Done()
+}
 
 func (l *live) add(st *stream) {
 	l.mu.Lock()
@@ -212,7 +236,7 @@ func (st *stream) start(c *call) error {
 		return nil
 	default:
 		st.reader.Close()
-		st.server.live.done()
+		st.server.live.done(st.user)
 		return err
 	}
 }

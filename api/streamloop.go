@@ -13,6 +13,7 @@ import (
 type stream struct {
 	server       *Server
 	reader       *poller.Reader
+	user         store.ID
 	conversation store.ID
 	conn         net.Conn    // nil where net/http keeps the connection
 	shared       *sharedConn // then this
@@ -51,14 +52,14 @@ func (st *stream) runHijacked(head []byte) {
 	st.reader.Close() // no cut can come any more
 	st.server.live.remove(st)
 	hangUp(conn, whole && st.server.live.ctx.Err() == nil)
-	st.server.live.done()
+	st.server.live.done(st.user)
 }
 
 // end is the end of a stream whose connection stays with net/http.
 func (st *stream) end() {
 	st.reader.Close()
 	st.server.live.remove(st)
-	st.server.live.done()
+	st.server.live.done(st.user)
 }
 
 // run writes the stream from its head to its end.

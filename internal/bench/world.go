@@ -125,7 +125,7 @@ func (w *world) serveArgs(name string) []string {
 	if w.o.Profile != "" && name != "setup" {
 		args = []string{"bench", "serve", "--cpu-profile", filepath.Join(w.o.Profile, name+".pprof")}
 	}
-	return append(args, "--listen", "127.0.0.1:0", "--database", w.scratch.url)
+	return append(args, "--listen", "127.0.0.1:0", "--database", w.scratch.url, "--max-waiting-per-user", "1000000")
 }
 
 // call makes one API call with JSON in and out. Every status but 2xx is an error.
