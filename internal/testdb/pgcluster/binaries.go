@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,6 +163,7 @@ func embedded(ctx context.Context, progress io.Writer) (string, error) {
 	if err = server.Start(); err == nil {
 		err = server.Stop()
 	}
+	http.DefaultClient.CloseIdleConnections() // the module downloads through it, and leaves one open
 	if !usable(ctx, bin) {
 		return "", fmt.Errorf("embedded-postgres: %w", err)
 	}
