@@ -116,6 +116,28 @@ func TestPromise3HeadIsKnownWhileTheSweepWorks(t *testing.T) {
 	})
 }
 
+func TestPromise3HeadIsWhatTheSweepReadNotWhatAHintSays(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newMemoryLog()
+		l.allowAll(conv, alice, bob)
+		p := start(t, l, Options{}, false)
+		r := open(t, p, bob, 0)
+		blocked := make(chan struct{})
+		l.onEvents = func() { <-blocked } // nobody can fill the topic
+		p.topics.hint([]store.Head{{ConversationID: conv, LastSeq: 9}}, false)
+		synctest.Wait()
+		if head, _ := r.Head(); head != 0 {
+			t.Fatalf("a hint made the head %d", head)
+		}
+		l.say(conv, alice, 2)
+		pass(time.Second)
+		if head, fresh := r.Head(); head != 2 || !fresh {
+			t.Fatalf("head %d, fresh %v", head, fresh)
+		}
+		close(blocked)
+	})
+}
+
 func TestPromise3DatabaseDownThenBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newMemoryLog()

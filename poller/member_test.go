@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +111,28 @@ func TestPromise5RemovedWhileReading(t *testing.T) {
 	}
 }
 
+func TestPromise5RemovalAtTheEndOfWhatOneReadTakes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newMemoryLog()
+		l.allowAll(conv, alice, bob)
+		p := start(t, l, Options{}, true)
+		r := open(t, p, bob, 0)
+		r.Watch(Watch{Wait: time.Minute})
+		l.remove(conv, bob)
+		frames, err := r.Read(t.Context(), nil, 1, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSeqs(t, frames, "1")
+		if got := r.Wait(nil); got != WakeEvents {
+			t.Fatalf("woken for %b", got)
+		}
+		if read(t, r, 1); !r.Removed() {
+			t.Fatal("not removed")
+		}
+	})
+}
+
 func TestPromise5RemovedAndAddedAgainWhileReading(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newMemoryLog()
@@ -195,6 +218,43 @@ func TestPromise8EndedSessions(t *testing.T) {
 			t.Fatal("all of alice's and nobody else's should have ended")
 		}
 	})
+}
+
+func TestPromise8WhoeverIsLeftOfManyIsFound(t *testing.T) {
+	l := newMemoryLog()
+	l.allowAll(conv, alice, bob)
+	p := start(t, l, Options{}, true)
+	random := rand.New(rand.NewPCG(8, 9))
+	live := map[*Reader]bool{}
+	for range 2000 {
+		if len(live) > 0 && random.IntN(2) == 0 {
+			for r := range live {
+				r.Close()
+				delete(live, r)
+				break
+			}
+			continue
+		}
+		r, err := p.Open(t.Context(), Position{Conversation: conv, Viewer: alice + store.ID(random.IntN(2)), Session: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Watch(Watch{})
+		live[r] = true
+	}
+	if n := p.Stats().Waiting; n != len(live) {
+		t.Fatalf("%d waiting, %d are", n, len(live))
+	}
+	p.Revoke(alice, 0)
+	for r := range live {
+		if revoked := r.Reasons() == WakeRevoked; revoked != (r.user == alice) {
+			t.Errorf("a reader of %v: revoked %v", r.user, revoked)
+		}
+		r.Close()
+	}
+	if n := p.Stats().Waiting; n != 0 {
+		t.Fatalf("%d waiting", n)
+	}
 }
 
 func TestPromise8NewEpochResetsEveryReader(t *testing.T) {
