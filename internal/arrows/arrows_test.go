@@ -38,8 +38,9 @@ var rules = []rule{
 	{"internal/contract", nil},
 	{"internal/testdb", []string{"internal/testdb/..."}},
 	{"internal/harness", []string{"internal/contract", "internal/testdb"}},
-	{"internal/fire", nil}, // tests only
-	{"internal/e2e", nil},  // tests only
+	{"internal/fire", nil},    // tests only
+	{"internal/e2e", nil},     // tests only
+	{"internal/foreign", nil}, // tests only
 	{"internal/bench", []string{"store", "store/sqlite", "store/postgres"}},
 	{"cmd", []string{"api", "poller", "store", "store/...", "internal/..."}},
 }

@@ -1,0 +1,86 @@
+package foreign
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// patience bounds every wait for something that must happen soon.
+const patience = time.Minute
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait more than they compute: for clients that come back after
+	// the time that `retry:` says.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		if dir, err := nodeFolder(); err == nil {
+			_ = os.RemoveAll(dir) // in the folder for temporary files, at worst
+		}
+		os.Exit(status)
+	}))
+}
+
+// install brings what is missing on this machine, as for all tests.
+var install = sync.OnceValue(func() error {
+	if out, err := exec.Command(filepath.Join("..", "..", ".ci", "install")).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+})
+
+// program finds a program by the names that it goes by.
+func program(names ...string) (string, error) {
+	find := func() string {
+		for _, name := range names {
+			if path, err := exec.LookPath(name); err == nil {
+				return path
+			}
+		}
+		return ""
+	}
+	path := find()
+	if path != "" {
+		return path, nil
+	}
+	err := install()
+	if path = find(); path != "" {
+		return path, nil
+	}
+	return "", errors.Join(fmt.Errorf("this test needs %s", names[0]), err)
+}
+
+// nodeFolder is a copy of the folder node with its packages installed, at the
+// versions and with the checksums of its lock file.
+var nodeFolder = sync.OnceValues(func() (dir string, err error) {
+	if _, err := program("node"); err != nil {
+		return "", err
+	}
+	npm, err := program("npm")
+	if err != nil {
+		return "", err
+	}
+	if dir, err = os.MkdirTemp("", "holdline-foreign-*"); err != nil {
+		return "", err
+	}
+	if err := os.CopyFS(dir, os.DirFS("node")); err != nil {
+		return dir, err
+	}
+	cmd := exec.Command(npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("npm ci: %w: %s", err, out)
+	}
+	return dir, nil
+})
