@@ -70,17 +70,17 @@ func (st *stream) run(head []byte) {
 		gone = st.shared.gone
 	}
 	var ends poller.Wake // why the stream is to end
-	var lastWish int64   // the head when that was noticed
+	var goal int64       // the head when that was noticed
 	for !st.broken {
-		why := st.reader.Reasons() | ends
+		why := st.reader.Ending()
 		if why&(poller.WakeRevoked|poller.WakeReset) != 0 {
 			st.close(why)
 			return
 		}
-		if why&poller.WakeEnds != 0 && ends == 0 {
-			ends = why & poller.WakeEnds
-			lastWish, _ = st.reader.Head()
+		if why != 0 && ends == 0 {
+			goal, _ = st.reader.Head()
 		}
+		ends = why
 		wrote, err := st.give()
 		switch {
 		case st.broken:
@@ -88,7 +88,7 @@ func (st *stream) run(head []byte) {
 		case st.reader.Removed():
 			st.writeEnding(errRemoved)
 			return
-		case ends != 0 && (!wrote || st.reader.Position() >= lastWish):
+		case ends != 0 && (!wrote || st.reader.Position() >= goal):
 			st.close(ends)
 			return
 		case wrote:
@@ -129,13 +129,15 @@ func (st *stream) heartbeat(b []byte) {
 // give writes one batch of what the reader has not had yet.
 func (st *stream) give() (wrote bool, err error) {
 	b := batches.Get().(*batch)
-	defer b.release()
 	b.frames, err = st.reader.Read(st.server.live.ctx, b.frames[:0], batchEvents, batchBytes)
 	if len(b.frames) == 0 {
+		b.release()
 		return false, err
 	}
 	if len(b.frames) == 1 && !st.text {
+		// The usual case: the bytes that all readers share, as they lie in memory.
 		if shared := b.frames[0].Shared(); shared != nil {
+			b.release()
 			st.write(shared)
 			return true, err
 		}
@@ -151,6 +153,7 @@ func (st *stream) give() (wrote bool, err error) {
 		}
 	}
 	st.write(b.buf)
+	b.release()
 	return true, err
 }
 

@@ -172,9 +172,12 @@ func TestPromise5RemovalMetWhileTheDatabaseIsDown(t *testing.T) {
 		if err == nil || r.Removed() {
 			t.Fatalf("whether bob was added again is not known: %v, removed %v", err, r.Removed())
 		}
-		l.set(func() { l.down = false })
 		r.Pause(time.Second)
-		waitFor(t, r, WakeRetry)
+		began := time.Now()
+		if got := r.Wait(nil); got != WakeRetry || time.Since(began) < time.Second {
+			t.Fatalf("woken for %b after %v", got, time.Since(began))
+		}
+		l.set(func() { l.down = false })
 		read(t, r, 9)
 		if !r.Removed() {
 			t.Fatal("not removed")
@@ -210,11 +213,11 @@ func TestPromise8EndedSessions(t *testing.T) {
 		if got := a3.Wait(nil); got != WakeRevoked || time.Since(began) > time.Second {
 			t.Fatalf("woken for %b after %v", got, time.Since(began))
 		}
-		if a1.Reasons() != 0 || b1.Reasons() != 0 {
+		if a1.Ending() != 0 || b1.Ending() != 0 {
 			t.Fatal("others were ended too")
 		}
 		p.Revoke(alice, 0)
-		if a1.Reasons() != WakeRevoked || b1.Reasons() != 0 {
+		if a1.Ending() != WakeRevoked || b1.Ending() != 0 {
 			t.Fatal("all of alice's and nobody else's should have ended")
 		}
 	})
@@ -247,7 +250,7 @@ func TestPromise8WhoeverIsLeftOfManyIsFound(t *testing.T) {
 	}
 	p.Revoke(alice, 0)
 	for r := range live {
-		if revoked := r.Reasons() == WakeRevoked; revoked != (r.user == alice) {
+		if revoked := r.Ending() == WakeRevoked; revoked != (r.user == alice) {
 			t.Errorf("a reader of %v: revoked %v", r.user, revoked)
 		}
 		r.Close()

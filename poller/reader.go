@@ -119,8 +119,9 @@ func (r *Reader) Wait(done <-chan struct{}) Wake {
 	}
 }
 
-// Reasons returns what Wait would return at once, events left out.
-func (r *Reader) Reasons() Wake { return r.reasons() }
+// Ending returns why the reader is to end, of WakeEnds; 0 while it is not. It
+// leaves the other reasons to Wait.
+func (r *Reader) Ending() Wake { return Wake(r.flags.Load()) & WakeEnds }
 
 // arm returns why the reader need not wait, or parks it and returns 0.
 func (r *Reader) arm() Wake {
@@ -164,6 +165,7 @@ func (r *Reader) EndWrite() { r.wrote.Store(r.p.now()) }
 // returns nothing new when there is nothing, or when Removed. An error means
 // that the store could not be read; the position is behind what was returned.
 func (r *Reader) Read(ctx context.Context, frames []Frame, maxEvents, maxBytes int) ([]Frame, error) {
+	r.paused = false
 	b := budget{frames: frames, events: maxEvents, bytes: maxBytes}
 	for !r.removed && b.events > 0 {
 		s := r.stretch[r.at]
