@@ -125,6 +125,8 @@ func (s *suite) accounts(t *testing.T) {
 		w.wants(store.CodeNotFound, w.store.SetPassword(w.Context(), store.NewID(), "$new"))
 	})
 
+	t.Run("disabled with a live session", s.disabledRows)
+
 	t.Run("disabled", func(t *testing.T) {
 		w := s.world(t)
 		ann, bob := w.user("ann"), w.user("bob")
@@ -151,6 +153,26 @@ func (s *suite) accounts(t *testing.T) {
 		equal(w, "disabled again", again, first)
 		w.wants(store.CodeNotFound, w.store.DisableUser(w.Context(), store.NewID()))
 	})
+}
+
+// disabledRows makes sure that a disabled account is refused by its own row,
+// even if a session of it is live.
+func (s *suite) disabledRows(t *testing.T) {
+	w := s.world(t)
+	ann := w.user("ann")
+	group := w.group(ann, "")
+	w.exec(`UPDATE users SET disabled_at = 1 WHERE user_id = ?`, ann.UserID)
+	_, _, err := w.store.SessionByID(w.Context(), ann.UserID, ann.SessionID)
+	w.wants(store.CodeUnauthorized, err)
+	_, _, err = w.store.SessionBySecret(w.Context(), ann.UserID, hash("ann"))
+	w.wants(store.CodeUnauthorized, err)
+	_, _, err = w.store.Append(w.Context(), store.Send{Actor: ann, ConversationID: group, ClientID: "1", Text: "x"})
+	w.wants(store.CodeUnauthorized, err)
+	_, _, err = w.store.SetTitle(w.Context(), ann, group, "x")
+	w.wants(store.CodeUnauthorized, err)
+	_, _, err = w.store.CreateConversation(w.Context(), store.NewConversation{Actor: ann, Kind: store.KindGroup})
+	w.wants(store.CodeUnauthorized, err)
+	w.wants(store.CodeUnauthorized, w.store.Ack(w.Context(), ann, store.Acks{Read: map[store.ID]int64{group: 1}}))
 }
 
 func (w *world) wantsNoSessions(user store.ID) {

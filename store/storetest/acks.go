@@ -33,9 +33,11 @@ func (s *suite) acks(t *testing.T) {
 		w.wantsWatermarks(group, bob, 7, 5)
 		ack(1, 1)
 		w.wantsWatermarks(group, bob, 7, 5)
+		ack(0, 6)
+		w.wantsWatermarks(group, bob, 7, 6)
 		ack(9, 9)
 		w.wantsWatermarks(group, bob, 9, 9)
-		equal(w, "rows", w.moves(group, bob), "delivered 3, delivered 5, read 5, delivered 7, delivered 9, read 9")
+		equal(w, "rows", w.moves(group, bob), "delivered 3, delivered 5, read 5, read 6, delivered 7, delivered 9, read 9")
 		stamps := w.number(`SELECT COUNT(*) FROM receipts WHERE stamp <= 0 OR at <= 0`)
 		equal(w, "without stamp or time", stamps, 0)
 	})
@@ -143,6 +145,36 @@ func (s *suite) acks(t *testing.T) {
 		w.store.NoteDelivered(bob.UserID, group, 0)
 		w.store.NoteDelivered(bob.UserID, group, -5)
 		w.eventually("it is stored", func() bool { return w.moves(group, bob) == "delivered 30" })
+		writes := w.backend.writes.Load()
+		w.store.NoteDelivered(bob.UserID, group, 10)
+		w.eventually("it is passed over", func() bool { return w.backend.writes.Load() > writes })
+		w.must(w.store.Ack(w.Context(), bob, store.Acks{Read: map[store.ID]int64{group: 20}}))
+		w.wantsWatermarks(group, bob, 30, 20)
+	})
+
+	// What one node reads before it writes, another may move meanwhile: each
+	// must decide under the lock of the row.
+	t.Run("two nodes move the same watermarks", func(t *testing.T) {
+		w := s.world(t)
+		ann := w.user("ann")
+		nodes := []*store.Store{w.store, w.another()}
+		const people = 10
+		var handles []string
+		var actors []store.Actor
+		for i := range people {
+			handles = append(handles, fmt.Sprint("user", i))
+			actors = append(actors, w.user(handles[i]))
+		}
+		groups := []store.ID{w.group(ann, "", handles...), w.group(ann, "", handles...)}
+		w.fill(ann, groups[0], 4)
+		w.fill(ann, groups[1], 4)
+		together(4*people, func(i int) {
+			read := map[store.ID]int64{groups[0]: int64(1 + i%4), groups[1]: int64(4 - i%4)}
+			if err := nodes[i%2].Ack(w.Context(), actors[i/4], store.Acks{Read: read}); err != nil {
+				t.Error(err)
+			}
+		})
+		equal(w, "watermarks at the end", w.number(`SELECT COUNT(*) FROM watermarks WHERE read_seq = 4 AND delivered_seq = 4`), 2*people)
 	})
 
 	t.Run("closing stores what waits", func(t *testing.T) {

@@ -73,6 +73,24 @@ func (s *suite) world(t *testing.T) *world {
 	return w
 }
 
+// another is a second node over the same database; its events are not fed.
+func (w *world) another() *store.Store {
+	w.Helper()
+	node, err := store.New(w.Context(), shared{w.backend}, store.Options{})
+	w.must(err)
+	w.Cleanup(func() {
+		if err := node.Close(); err != nil {
+			w.Errorf("close the second node: %v", err)
+		}
+	})
+	return node
+}
+
+// shared is a backend that its store does not close.
+type shared struct{ store.Backend }
+
+func (shared) Close() error { return nil }
+
 func (w *world) feed(events []store.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
