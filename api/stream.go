@@ -40,7 +40,7 @@ func (s *Server) StreamEvents(ec echo.Context, conversationID ConversationId, pa
 	user := c.who.User.ID
 	switch err := s.live.begin(user); {
 	case errors.Is(err, errGoingDown):
-		return s.refuseLate(c, id, text)
+		return err
 	case err != nil:
 		return s.refuseStream(c, text, err)
 	}
@@ -85,12 +85,16 @@ func (s *Server) refuseStream(c *call, text bool, err error) error {
 	return nil
 }
 
-// refuseLate sends a client that came while the server goes down away for a while.
-func (s *Server) refuseLate(c *call, id store.ID, text bool) error {
-	if text {
-		return errGoingDown
+// comeBack is the answer to a stream that err keeps from beginning. What passes
+// (a database that is gone, a server that goes down) must be no status for an
+// EventSource, which would give up for good: it gets a stream that ends at
+// once, and a time to come back at. Those who asked for text can see statuses.
+func (s *Server) comeBack(c *call, err error) error {
+	id, ok := store.ParseID(c.Param("conversation_id"))
+	if !ok || wantsText(c.Request()) || problemOf(err).Status != http.StatusServiceUnavailable {
+		return err
 	}
-	setStreamHeaders(c.Response().Header(), text)
+	setStreamHeaders(c.Response().Header(), false)
 	body := appendRetry(nil, jittered(retryAtFirst, retryAfterClose))
 	s.write(c, http.StatusOK, eventStream, appendHeartbeat(body, id, 0, false, time.Now()))
 	return nil
@@ -222,6 +226,7 @@ func (st *stream) start(c *call) error {
 	switch {
 	case err == nil:
 		// What the client sends after its request is left unread.
+		_ = conn.SetDeadline(time.Time{}) // net/http may have set some
 		st.conn = conn
 		head := appendHead(nil, c.Response().Header())
 		st.server.live.add(st)

@@ -168,20 +168,20 @@ func TestStreamEndings(t *testing.T) {
 			t.Errorf("ended with %+v, want %s %s", last, event, code)
 		}
 	}
-	t.Run("cursor", func(t *testing.T) {
+	t.Run("cursor", func(*testing.T) {
 		ended(w.stream(bob.Token, c.Id, "?after=99", nil), "reset", "cursor_reset", "/messages")
 		ended(w.stream(bob.Token, c.Id, "?after=1-old", nil), "reset", "cursor_reset", "/messages")
 		ended(w.stream(bob.Token, c.Id, "?after=1", map[string]string{"Last-Event-ID": "what"}), "reset", "cursor_reset", "/messages")
 		w.refused(request{method: "GET", path: "/v1/conversations/" + c.Id + "/stream?after=what", token: bob.Token}, 400, "invalid", "after")
 	})
-	t.Run("ticket", func(t *testing.T) {
+	t.Run("ticket", func(*testing.T) {
 		ticket := w.ticket(bob)
 		s := w.stream("", c.Id, "?after=1&ticket="+ticket, nil)
 		ended(s, "end", "unauthorized", "ticket")
 		ended(w.stream("", c.Id, "?after=1&ticket="+ticket, nil), "end", "unauthorized", "ticket")
 		w.refused(request{method: "GET", path: "/v1/conversations/" + c.Id + "/stream?ticket=x"}, 401, "unauthorized", "")
 	})
-	t.Run("session", func(t *testing.T) {
+	t.Run("session", func(*testing.T) {
 		token := w.signIn("bob")
 		s, other := w.stream(token, c.Id, "?after=1", nil), w.stream(bob.Token, c.Id, "?after=1", nil)
 		s.heartbeat()
@@ -191,7 +191,7 @@ func TestStreamEndings(t *testing.T) {
 		other.want(2) // goes on
 		w.refused(request{method: "GET", path: "/v1/conversations/" + c.Id + "/stream", token: token}, 401, "unauthorized", "")
 	})
-	t.Run("removal", func(t *testing.T) {
+	t.Run("removal", func(*testing.T) {
 		s := w.stream(bob.Token, c.Id, "?after=1", nil)
 		s.want(2)
 		w.waiting(2) // the one of before too

@@ -46,7 +46,6 @@ func (b *batch) release() {
 
 // runHijacked is the goroutine of a stream that has its connection for itself.
 func (st *stream) runHijacked(head []byte) {
-	_ = st.conn.SetDeadline(time.Time{}) // net/http may have set some
 	st.run(head)
 	conn, whole := st.conn, !st.broken
 	st.reader.Close() // no cut can come any more

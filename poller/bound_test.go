@@ -88,6 +88,14 @@ func TestPromise9ConversationsWithoutReaders(t *testing.T) {
 		}
 		l.allowAll(conv, bob)
 		kept := open(t, p, bob, 0)
+		for c := store.ID(5000); c < 5100; c++ { // a stranger looks around
+			if _, err := p.Open(t.Context(), Position{Conversation: c, Viewer: bob}); err == nil {
+				t.Fatal("let in")
+			}
+		}
+		if s := p.Stats(); s.Topics != 11 || s.Idle != 10 {
+			t.Fatalf("%d topics, %d idle", s.Topics, s.Idle)
+		}
 		pass(2 * time.Minute)
 		if s := p.Stats(); s.Topics != 1 || s.Idle != 0 || s.RingBytes != 0 {
 			t.Fatalf("%+v", s)

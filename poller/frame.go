@@ -48,7 +48,8 @@ func encode(e *store.Event, epoch string) *entry {
 		out.ends = e.SubjectID
 	}
 	buf := scratch.Get().(*[]byte)
-	b := append((*buf)[:0], "event: "...)
+	b := (*buf)[:0]
+	b = append(b, "event: "...)
 	b = append(b, e.Type...)
 	b = append(b, "\ndata: "...)
 	out.jsonAt = int32(len(b))

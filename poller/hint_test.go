@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -172,8 +173,8 @@ func TestPromise6LaggingTopicIsNotACursorAhead(t *testing.T) {
 		for _, at := range []Position{{After: 6}, {After: 2, Epoch: "e0"}} {
 			at.Conversation, at.Viewer = conv, bob
 			_, err := p.Open(t.Context(), at)
-			reset, ok := err.(*ResetError)
-			if !ok || reset.FirstSeq != 1 || reset.LastSeq != 5 || store.CodeOf(err) != store.CodeCursorReset {
+			var reset *ResetError
+			if !errors.As(err, &reset) || reset.FirstSeq != 1 || reset.LastSeq != 5 || store.CodeOf(err) != store.CodeCursorReset {
 				t.Fatalf("%+v: %v", at, err)
 			}
 		}

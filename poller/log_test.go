@@ -253,12 +253,12 @@ func open(t *testing.T, p *Poller, viewer store.ID, after int64) *Reader {
 	return r
 }
 
-// read reads everything there is, in steps of at most max events.
-func read(t *testing.T, r *Reader, max int) []Frame {
+// read reads everything there is, in steps of at most so many events.
+func read(t *testing.T, r *Reader, most int) []Frame {
 	t.Helper()
 	var all []Frame
 	for {
-		frames, err := r.Read(t.Context(), nil, max, 1<<20)
+		frames, err := r.Read(t.Context(), nil, most, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -175,13 +175,7 @@ func (t *topic) takeParked() []*Reader {
 	return taken
 }
 
-// forget empties the ring; readers go to the store for what was in it.
-func (t *topic) forget() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.forgetLocked()
-}
-
+// forgetLocked empties the ring; readers go to the store for what was in it.
 func (t *topic) forgetLocked() {
 	t.p.topics.ringBytes.Add(-int64(t.ring.clear()))
 	t.view.Store(&view{head: t.view.Load().head})

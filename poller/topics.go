@@ -86,6 +86,12 @@ func (ts *topics) detach(t *topic) {
 	if t.readers > 0 || ts.byID[t.id] != t {
 		return
 	}
+	if t.view.Load().head < 0 {
+		// Nobody who asked for it may read it: strangers crowd out nobody.
+		delete(ts.byID, t.id)
+		t.kill()
+		return
+	}
 	t.idleSince = time.Now()
 	ts.link(t)
 	if ts.idleCount > ts.p.options.MaxIdleTopics {
