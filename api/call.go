@@ -43,24 +43,33 @@ func (s *Server) begin(op *operation) echo.MiddlewareFunc {
 				defer cancel()
 			}
 			defer c.release()
-			query, queryErr := parseQuery(c.Request().URL.RawQuery)
-			if !op.public {
-				if err := s.authenticate(c, query.Get("ticket")); err != nil {
-					return err
-				}
+			err := s.admit(c)
+			if err == nil {
+				err = next(c)
 			}
-			if queryErr != nil {
-				return queryErr
+			if err != nil && op.stream {
+				return s.comeBack(c, err)
 			}
-			if err := op.checkQuery(query); err != nil {
-				return err
-			}
-			if err := op.checkPath(c); err != nil {
-				return err
-			}
-			return next(c)
+			return err
 		}
 	}
+}
+
+// admit settles who is asking, then what the contract says of path and query.
+func (s *Server) admit(c *call) error {
+	query, queryErr := parseQuery(c.Request().URL.RawQuery)
+	if !c.op.public {
+		if err := s.authenticate(c, query.Get("ticket")); err != nil {
+			return err
+		}
+	}
+	if queryErr != nil {
+		return queryErr
+	}
+	if err := c.op.checkQuery(query); err != nil {
+		return err
+	}
+	return c.op.checkPath(c)
 }
 
 // authenticate settles who is asking: by the Authorization header, else by a

@@ -72,6 +72,15 @@ func (c *cutter) lastEventIDs(limits string) []string {
 	return slices.Clone(c.asked[limits])
 }
 
+// cutNow ends every connection.
+func (c *cutter) cutNow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		_ = conn.Close()
+	}
+}
+
 // count returns how many requests had a method, apart from streams.
 func (c *cutter) count(method string) int {
 	c.mu.Lock()

@@ -26,7 +26,14 @@ type world struct {
 
 func newWorld(t *testing.T, args ...string) *world {
 	t.Helper()
-	w := &world{t: t, server: harness.Start(t, harness.Config{Args: args, NoRace: true}), texts: map[int64]string{}}
+	return newWorldOn(t, "", args...)
+}
+
+// newWorldOn is newWorld on a certain database.
+func newWorldOn(t *testing.T, database string, args ...string) *world {
+	t.Helper()
+	config := harness.Config{Database: database, Args: args, NoRace: true}
+	w := &world{t: t, server: harness.Start(t, config), texts: map[int64]string{}}
 	w.cutter = newCutter(t, w.server)
 	w.ann, w.bob = w.server.SignUp("ann"), w.server.SignUp("bob")
 	w.conversation = w.ann.Group("bob")
