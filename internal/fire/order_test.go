@@ -16,21 +16,21 @@ const (
 )
 
 // 32 senders in one conversation, 8 readers of its stream and 8 that poll, all
-// of whom leave and come back at random: every reader ends with the identical
-// gapless sequence, which is that of the log.
+// of whom leave and come back at random, and one that stays: every reader ends
+// with the identical gapless sequence, which is that of the log.
 func TestEveryReaderSeesOneOrder(t *testing.T) {
 	onEach(t, func(t *testing.T, database string) {
-		server := harness.Start(t, harness.Config{Database: database})
+		server := harness.Start(t, harness.Config{Database: database, Args: []string{"--heartbeat=1s"}})
 		order(t, database, server)
 	})
 }
 
 // The same on two servers that give each other no hints: what one of them
 // writes the other finds by its sweep alone. Senders are spread over both, and
-// readers change the server from one sitting to the next.
+// readers change the server from one sitting to the next, but for those that stay.
 func TestEveryReaderSeesOneOrderOnTwoServers(t *testing.T) {
 	database := testdb.Postgres(t)
-	one := harness.Config{Database: database, Args: []string{"--hints=off", "--sweep=100ms"}}
+	one := harness.Config{Database: database, Args: []string{"--hints=off", "--sweep=100ms", "--heartbeat=1s"}}
 	order(t, database, harness.Start(t, one), harness.Start(t, one))
 }
 
@@ -46,6 +46,7 @@ func order(t *testing.T, database string, servers ...*harness.Server) {
 	began := time.Now()
 	var rs readers
 	rs.start(ctx, d, conversation, false, accounts)
+	rs.startSteady(ctx, d, conversation, accounts[0])
 	s := newSenders(d, conversation)
 	s.limit = orderEach
 	for i := range clients {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -29,6 +30,7 @@ type reader struct {
 	rand         *rand.Rand
 	total        *atomic.Int64 // how many events there are; 0: not known yet
 	mayEnd       bool          // the account may be removed
+	steady       bool          // it never leaves of its own accord
 
 	events   []string // as JSON
 	cursor   string
@@ -38,12 +40,15 @@ type reader struct {
 	fault    error
 }
 
+// complete reports whether it has all events.
+func (r *reader) complete() bool {
+	total := r.total.Load()
+	return total > 0 && int64(len(r.events)) >= total
+}
+
 // run reads until it has all events.
 func (r *reader) run(ctx context.Context) {
-	for {
-		if total := r.total.Load(); total > 0 && int64(len(r.events)) >= total {
-			return
-		}
+	for !r.complete() {
 		if ctx.Err() != nil {
 			r.fault = fmt.Errorf("%s has only %d of %d events after %d sittings, cursor %q",
 				r.name, len(r.events), r.total.Load(), r.sittings, r.cursor)
@@ -100,6 +105,12 @@ func (r *reader) goOn(cursor string) error {
 // with a browser, or into the query.
 func (r *reader) stream(ctx context.Context) error {
 	sitting, leave := r.briefly(ctx)
+	n := 1 + r.rand.IntN(300)
+	if r.steady {
+		leave()
+		sitting, leave = context.WithCancel(ctx)
+		n = math.MaxInt
+	}
 	defer leave()
 	open := r.client().Stream
 	if r.rand.IntN(4) > 0 {
@@ -110,7 +121,7 @@ func (r *reader) stream(ctx context.Context) error {
 		return unless(sitting, err)
 	}
 	defer stream.Close()
-	for n := 1 + r.rand.IntN(300); n > 0; n-- {
+	for ; n > 0 && !r.complete(); n-- {
 		frame, ok, err := stream.Next()
 		if !ok {
 			return unless(sitting, err)
@@ -129,9 +140,6 @@ func (r *reader) stream(ctx context.Context) error {
 		}
 		if err := r.goOn(frame.ID); err != nil {
 			return err
-		}
-		if total := r.total.Load(); total > 0 && int64(len(r.events)) >= total {
-			return nil
 		}
 	}
 	return nil
@@ -198,15 +206,28 @@ type readers struct {
 func (rs *readers) start(ctx context.Context, d dice, conversation string, mayEnd bool, accounts [][]*harness.Client) {
 	for kind, sit := range map[string]func(*reader, context.Context) error{"stream": (*reader).stream, "poll": (*reader).poll} {
 		for i, clients := range accounts {
-			name := fmt.Sprintf("%s reader %d", kind, i)
-			r := &reader{
-				name: name, clients: clients, conversation: conversation, sit: sit,
-				rand: d.of(name), total: &rs.total, mayEnd: mayEnd,
-			}
-			rs.all = append(rs.all, r)
-			rs.group.Go(func() { r.run(ctx) })
+			rs.run(ctx, d, &reader{
+				name: fmt.Sprintf("%s reader %d", kind, i), clients: clients, conversation: conversation, sit: sit, mayEnd: mayEnd,
+			})
 		}
 	}
+}
+
+// startSteady lets one reader of an account begin on each of its servers, who
+// stays: unlike those who come back, it is told of nothing by asking.
+func (rs *readers) startSteady(ctx context.Context, d dice, conversation string, clients []*harness.Client) {
+	for i, c := range clients {
+		rs.run(ctx, d, &reader{
+			name: fmt.Sprintf("steady reader on server %d", i), clients: []*harness.Client{c},
+			conversation: conversation, sit: (*reader).stream, steady: true,
+		})
+	}
+}
+
+func (rs *readers) run(ctx context.Context, d dice, r *reader) {
+	r.rand, r.total = d.of(r.name), &rs.total
+	rs.all = append(rs.all, r)
+	rs.group.Go(func() { r.run(ctx) })
 }
 
 // finish waits for the readers and sees that all of them have read the log,
