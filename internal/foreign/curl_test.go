@@ -94,7 +94,7 @@ func TestCurlLines(t *testing.T) {
 				got = append(got, line)
 			}
 		}
-		for beats := 0; beats < 2; beats++ {
+		for range 2 {
 			if line, ok := nextLine(t, lines); !ok || line != "" {
 				t.Errorf("line %q (%v) behind the end", line, ok)
 			}

@@ -116,8 +116,10 @@ func (s *subscriber) take(m *sse.Event) (beat *heartbeat, whole bool) {
 	}
 	if string(m.Event) == "heartbeat" {
 		beat = new(heartbeat)
-		if err := json.Unmarshal(m.Data, beat); err != nil || beat.Type != "heartbeat" || beat.At.IsZero() {
-			s.fault = fmt.Errorf("heartbeat %s: %w", m.Data, err)
+		if err := json.Unmarshal(m.Data, beat); err != nil {
+			s.fault = fmt.Errorf("%w: %s", err, m.Data)
+		} else if beat.Type != "heartbeat" || beat.At.IsZero() {
+			s.fault = fmt.Errorf("heartbeat %s", m.Data)
 		}
 		// A frame without an id is handed on with the last one.
 		if string(m.ID) != string(s.cursor()) {
@@ -129,8 +131,12 @@ func (s *subscriber) take(m *sse.Event) (beat *heartbeat, whole bool) {
 	var e struct {
 		Seq int `json:"seq"`
 	}
-	if err := json.Unmarshal(m.Data, &e); err != nil || e.Seq != len(s.got)+1 {
-		s.fault = fmt.Errorf("event %d came instead of %d (%v): %s", e.Seq, len(s.got)+1, err, m.Data)
+	if err := json.Unmarshal(m.Data, &e); err != nil {
+		s.fault = fmt.Errorf("%w: %s", err, m.Data)
+		return nil, true
+	}
+	if e.Seq != len(s.got)+1 {
+		s.fault = fmt.Errorf("event %d came instead of %d: %s", e.Seq, len(s.got)+1, m.Data)
 		return nil, true
 	}
 	had := string(s.cursor())
