@@ -28,10 +28,38 @@ func TestEveryReaderSeesOneOrder(t *testing.T) {
 // The same on two servers that give each other no hints: what one of them
 // writes the other finds by its sweep alone. Senders are spread over both, and
 // readers change the server from one sitting to the next, but for those that stay.
+// Whoever comes back makes a server look at the head, for all who wait there: so
+// what the sweep does alone is shown apart, by TestTheSweepAloneCarriesTheLog.
 func TestEveryReaderSeesOneOrderOnTwoServers(t *testing.T) {
 	database := testdb.Postgres(t)
 	one := harness.Config{Database: database, Args: []string{"--hints=off", "--sweep=100ms", "--heartbeat=1s"}}
 	order(t, database, harness.Start(t, one), harness.Start(t, one))
+}
+
+// All senders on one server; on the other one a single reader, who stays, so
+// that nothing but the sweep tells that server of what is written.
+func TestTheSweepAloneCarriesTheLog(t *testing.T) {
+	const senders, each = 8, 30
+	d := newDice(t)
+	database := testdb.Postgres(t)
+	config := harness.Config{Database: database, Args: []string{"--hints=off", "--sweep=100ms", "--heartbeat=1s"}}
+	here, there := harness.Start(t, config), harness.Start(t, config)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	clients := people(t, here, "sender", senders)
+	account := onAll(t, people(t, here, "reader", 1), []*harness.Server{here, there})[0]
+	conversation := clients[0].Group(append(handles("sender", senders)[1:], "reader-0")...)
+	var rs readers
+	rs.startSteady(ctx, d, conversation, account)
+	s := newSenders(d, conversation)
+	s.limit = each
+	s.start(ctx, clients...)
+	s.wait(t)
+	st := openStore(t, database)
+	if sittings, _ := rs.finish(t, storedLog(t, st, conversation)); sittings != len(rs.all) {
+		t.Errorf("%d readers stayed, but had to come back %d times", len(rs.all), sittings-len(rs.all))
+	}
+	s.check(t, st)
 }
 
 func order(t *testing.T, database string, servers ...*harness.Server) {
