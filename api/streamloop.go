@@ -90,13 +90,12 @@ func (st *stream) run(head []byte) {
 		case ends != 0 && (!wrote || st.reader.Position() >= goal):
 			st.close(ends)
 			return
-		case wrote:
-			continue
-		case err != nil:
+		case err != nil && !wrote:
 			// The store cannot be read just now. The connection is kept: whoever
 			// came back would find no more than this.
 			st.reader.Pause(retryRead)
 		}
+		// Wait returns at once while there is more to give.
 		switch why := st.reader.Wait(gone); {
 		case why&poller.WakeGone != 0:
 			return
