@@ -14,12 +14,13 @@ import (
 )
 
 // shortWorld has a conversation whose whole stream is some hundred bytes, with
-// everything in it that a cut could break: fields, an emoji, escapes. length is
-// that of the stream up to its last event.
+// everything in it that a cut could break: fields, an emoji, escapes, and what
+// is for the reader alone. length is that of the stream up to its last event.
 func shortWorld(t *testing.T, heartbeat time.Duration) (w *world, log []entry, length int) {
 	t.Helper()
 	w = newWorld(t, "--heartbeat="+heartbeat.String(), "--max-waiting-per-user=10000")
-	w.say(" 😀", "id: 7\r\n\r\n\u2028")
+	w.say(" 😀")
+	w.send(w.bob, "id: 7\r\n\r\n\u2028")
 	log = w.log(w.bob)
 	return w, log, len(w.raw(log[len(log)-1].id))
 }

@@ -44,14 +44,22 @@ func newWorldOn(t *testing.T, database string, args ...string) *world {
 func (w *world) say(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
-		e := w.ann.MustSend(w.conversation, fmt.Sprintf("c%d", len(w.texts)), text)
-		w.texts[e.Seq] = text
+		w.send(w.ann, text)
 	}
 }
 
-// happen lets all that is no message happen, too.
+// send sends a text. To the sender's own readers the event names the client_id,
+// here one with quotes and a backslash in it.
+func (w *world) send(c *harness.Client, text string) {
+	w.t.Helper()
+	e := c.MustSend(w.conversation, fmt.Sprintf(`"%d\`, len(w.texts)), text)
+	w.texts[e.Seq] = text
+}
+
+// happen lets all else happen: what is no message, and one of the reader's own.
 func (w *world) happen() {
 	w.t.Helper()
+	w.send(w.bob, "own\r\n")
 	w.server.SignUp("cleo")
 	path := "/v1/conversations/" + w.conversation
 	w.ann.Must(http.StatusCreated, http.MethodPost, path+"/members", map[string]any{"members": []string{"cleo"}}, nil)
