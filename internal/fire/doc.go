@@ -10,7 +10,8 @@
 //     flushed position of PostgreSQL's log is looked at after every answer.
 //   - Order: 32 senders in one conversation, 8 readers of its stream and 8 that
 //     poll, who disconnect at random; on both databases, and on two servers that
-//     give each other no hints. All read one and the same sequence.
+//     give each other no hints. All read one and the same sequence. And the sweep
+//     alone carries a log to a server that nobody asks.
 //   - Slow reader: one that stops reading costs little memory, delays nobody,
 //     is cut in the end, and has missed nothing when it comes back.
 //   - Removal: who is removed gets everything up to that and nothing above it,

@@ -78,6 +78,7 @@ func TestAnsweredIsSynced(t *testing.T) {
 	if bad := unsynced(found); len(found) != total || len(bad) > 0 {
 		t.Errorf("%d of %d messages found in the trace; answered before they were synced: %v", len(found), total, bad)
 	}
+	checkStore(t, openStore(t, server.Database))
 	t.Logf("%d messages, %d syncs of the WAL in all", total, len(syncCall.FindAllString(string(trace), -1)))
 
 	// The controls: the same look at the same trace, doctored.
