@@ -3,6 +3,7 @@ package store
 import (
 	"container/heap"
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -45,7 +46,8 @@ type userMoves struct {
 // than a second after their last write; noted deliveries wait for the next
 // flush, about once a second, together.
 type receiptWriter struct {
-	store *Store
+	write func([]*userMoves) error // one transaction
+	log   *slog.Logger
 
 	mu      sync.Mutex
 	users   map[ID]*userMoves
@@ -67,8 +69,12 @@ type userTime struct {
 
 // newReceiptWriter starts the writer of a Store; close stops it.
 func newReceiptWriter(s *Store) *receiptWriter {
+	return startReceiptWriter(s.writeReceipts, s.log)
+}
+
+func startReceiptWriter(write func([]*userMoves) error, log *slog.Logger) *receiptWriter {
 	w := &receiptWriter{
-		store: s, users: make(map[ID]*userMoves), wrote: make(map[ID]time.Time),
+		write: write, log: log, users: make(map[ID]*userMoves), wrote: make(map[ID]time.Time),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	go w.run()
@@ -178,7 +184,7 @@ func (w *receiptWriter) run() {
 		if len(batch) > 0 {
 			err := w.commit(batch)
 			if err != nil && !failing {
-				w.store.log.Warn("writing receipts failed; deliveries are noted again until it works", "error", err)
+				w.log.Warn("writing receipts failed; deliveries are noted again until it works", "error", err)
 			}
 			failing = err != nil
 			continue
@@ -235,12 +241,12 @@ func (w *receiptWriter) take(now time.Time) (batch []*userMoves, next time.Time,
 func (w *receiptWriter) commit(batch []*userMoves) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			w.store.log.Error("panic while writing receipts", "panic", r, "stack", stack())
+			w.log.Error("panic while writing receipts", "panic", r, "stack", stack())
 			err = Errorf(CodeOutcomeUnknown, "the server failed while storing receipts; send them again")
 		}
 		w.settle(batch, err)
 	}()
-	return w.store.writeReceipts(batch)
+	return w.write(batch)
 }
 
 func (w *receiptWriter) settle(batch []*userMoves, err error) {

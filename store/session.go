@@ -37,6 +37,18 @@ var errNoSuchSession = Errorf(CodeNotFound, "no such session")
 // CreateSession starts a session whose secret hashes (SHA-256) to secretHash.
 // CodeUnauthorized if the user is disabled or does not exist, CodeInvalid.
 func (s *Store) CreateSession(ctx context.Context, user ID, secretHash []byte, deviceName string) (Session, error) {
+	return s.startSession(ctx, user, nil, secretHash, deviceName)
+}
+
+// SignIn is CreateSession for a caller who has proved the password that
+// hashes to passwordHash (see Credentials). Proving takes a while: if the
+// password has been replaced meanwhile, which ended all sessions, it is
+// CodeUnauthorized.
+func (s *Store) SignIn(ctx context.Context, user ID, passwordHash string, secretHash []byte, deviceName string) (Session, error) {
+	return s.startSession(ctx, user, &passwordHash, secretHash, deviceName)
+}
+
+func (s *Store) startSession(ctx context.Context, user ID, passwordHash *string, secretHash []byte, deviceName string) (Session, error) {
 	if len(secretHash) != sha256.Size {
 		return Session{}, Errorf(CodeInternal, "a session's secret hash has %d bytes, not %d", len(secretHash), sha256.Size)
 	}
@@ -50,16 +62,16 @@ func (s *Store) CreateSession(ctx context.Context, user ID, secretHash []byte, d
 			return nil, err
 		}
 		// The lock came first: an account disabled just now is seen here, one
-		// disabled later ends this session too.
-		var enabled int
-		if err := tx.Get(&enabled, `SELECT COUNT(*) FROM users
-			WHERE user_id = ? AND disabled_at = 0 AND deleted_at = 0`, user); err != nil {
-			return nil, err
+		// disabled later ends this session too. A new password likewise.
+		var current string
+		err := tx.Get(&current, `SELECT COALESCE(password_hash, '') FROM users
+			WHERE user_id = ? AND disabled_at = 0 AND deleted_at = 0`, user)
+		if err != nil {
+			return nil, noRowsIs(err, Errorf(CodeUnauthorized, "this account is disabled"))
 		}
-		if enabled == 0 {
-			return nil, Errorf(CodeUnauthorized, "this account is disabled")
+		if passwordHash != nil && current != *passwordHash {
+			return nil, Errorf(CodeUnauthorized, "the password was changed just now; sign in with the new one")
 		}
-		var err error
 		session.ID, err = insertWithNewID(func(id ID) (int64, error) {
 			return tx.Exec(`INSERT INTO sessions (user_id, session_id, secret_hash, device_name, scopes, created_at, last_seen_at)
 				VALUES (?, ?, ?, ?, '', ?, ?) ON CONFLICT (user_id, session_id) DO NOTHING`,

@@ -138,6 +138,25 @@ func (s *suite) sessions(t *testing.T) {
 		equal(w, "never back", seen(), before+day)
 	})
 
+	t.Run("signing in with the password of a moment ago", func(t *testing.T) {
+		w := s.world(t)
+		u, err := w.store.CreateUser(w.Context(), store.NewUser{Handle: "ann", PasswordHash: "$old"})
+		w.must(err)
+		session, err := w.store.SignIn(w.Context(), u.ID, "$old", hash("x"), "tablet")
+		w.must(err)
+		found, _, err := w.store.SessionBySecret(w.Context(), u.ID, hash("x"))
+		w.must(err)
+		equal(w, "session", found, session)
+		w.must(w.store.SetPassword(w.Context(), u.ID, "$new"))
+		_, err = w.store.SignIn(w.Context(), u.ID, "$old", hash("y"), "")
+		w.wants(store.CodeUnauthorized, err)
+		_, err = w.store.SignIn(w.Context(), u.ID, "", hash("y"), "")
+		w.wants(store.CodeUnauthorized, err)
+		w.wantsNoSessions(u.ID)
+		_, err = w.store.SignIn(w.Context(), u.ID, "$new", hash("y"), "")
+		w.must(err)
+	})
+
 	t.Run("signing in while the account is disabled", func(t *testing.T) {
 		w := s.world(t)
 		var refused atomic.Int32
