@@ -193,6 +193,7 @@ func TestReceiptMemoryIsBounded(t *testing.T) {
 		if err := ackOne(w, 1_000_000, 1); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait()
 		if w.pending != 0 || len(w.users) != 0 || len(w.wrote) != 1 || len(w.recent) != 1 {
 			t.Errorf("left: %d moves, %d users, %d times, %d times in order", w.pending, len(w.users), len(w.wrote), len(w.recent))
 		}
