@@ -5,9 +5,17 @@ import (
 	"strings"
 	"testing"
 
+	"holdline/internal/testdb"
 	"holdline/store"
 	"holdline/store/postgres"
 )
+
+// newQuietWorld has a server of its own: what other tests write would stand
+// unflushed in the same log.
+func newQuietWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldAt(t, testdb.Cluster(t).URL("postgres"))
+}
 
 // flushedAtOnce appends n messages one by one on a backend of its own, with no
 // other writer about, and counts after how many of them the WAL was already
@@ -41,14 +49,14 @@ func flushedAtOnce(t *testing.T, w *world, n int, allowUnsafe bool) (flushed int
 // A batch that returned is flushed to disk (store promise 1). The server's own
 // background writers may add to the WAL in between, so a few may miss.
 func TestAnsweredIsFlushed(t *testing.T) {
-	if got := flushedAtOnce(t, newWorld(t), 20, false); got < 15 {
+	if got := flushedAtOnce(t, newQuietWorld(t), 20, false); got < 15 {
 		t.Fatalf("the WAL was flushed behind %d of 20 answered sends", got)
 	}
 }
 
 // The control: without synchronous_commit the same look sees the difference.
 func TestUnflushedIsSeen(t *testing.T) {
-	w := newWorld(t)
+	w := newQuietWorld(t)
 	w.setDatabase("synchronous_commit", "off")
 	if got := flushedAtOnce(t, w, 20, true); got > 5 {
 		t.Fatalf("with synchronous_commit off the WAL was flushed behind %d of 20 sends: the look sees nothing", got)

@@ -28,7 +28,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, url: testdb.Postgres(t)}
+	return newWorldAt(t, testdb.Postgres(t))
+}
+
+// newWorldAt is newWorld on an empty database of the test's choice.
+func newWorldAt(t *testing.T, url string) *world {
+	t.Helper()
+	w := &world{t: t, url: url}
 	raw, err := sql.Open("postgres", w.url)
 	if err != nil {
 		t.Fatal(err)
