@@ -39,8 +39,8 @@ type limitFlags struct {
 	BodyLimit          byteSize `setting:"" group:"limits" default:"256KiB" min:"128KiB" max:"16MiB" help:"Largest request body; then 413."`
 	MaxHeaderBytes     byteSize `setting:"" group:"limits" default:"16KiB" min:"4KiB" max:"1MiB" help:"Largest request headers; then 431."`
 	MaxQueued          int      `setting:"" group:"limits" default:"8192" min:"1" max:"1000000" help:"How many sends may wait for the database; then 503 (overloaded)."`
-	MaxWaitingPerUser  int      `setting:"" group:"limits" default:"200" min:"1" max:"1000000" help:"How many streams and waiting polls one user may have open; then 429, or on a stream event: end."`
 	MaxQueuedPerSender int      `setting:"" group:"limits" default:"256" min:"1" max:"1000000" help:"How many of them one user may have."`
+	MaxWaitingPerUser  int      `setting:"" group:"limits" default:"200" min:"1" max:"1000000" help:"How many streams and waiting polls one user may have open; then 429, or on a stream event: end."`
 }
 
 func (s *serveCmd) storeOptions(log *slog.Logger) store.Options {

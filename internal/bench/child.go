@@ -74,7 +74,7 @@ func (c *child) pid() int { return c.cmd.Process.Pid }
 func (c *child) stop() error {
 	select {
 	case <-c.exited:
-		return fmt.Errorf("%s ended by itself (%v); its last words:\n%s", c.name, c.err, c.out.tail())
+		return fmt.Errorf("%s ended by itself (%s); its last words:\n%s", c.name, fmt.Sprint(c.err), c.out.tail())
 	default:
 	}
 	c.cancel()

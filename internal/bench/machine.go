@@ -80,8 +80,8 @@ func fileSystemOf(dir string) string {
 	if err != nil {
 		return ""
 	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = target
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

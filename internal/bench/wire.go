@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ type wire struct {
 
 // dial opens a connection whose read buffer is size bytes at first.
 func dial(addr string, size int) (*wire, error) {
-	conn, err := net.DialTimeout("tcp", addr, ioTimeout)
+	conn, err := (&net.Dialer{Timeout: ioTimeout}).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -189,12 +190,13 @@ func (w *wire) fill() error {
 		w.start, w.end = 0, 0
 	}
 	if w.end == len(w.buf) {
-		if w.start > 0 {
+		switch {
+		case w.start > 0:
 			w.end = copy(w.buf, w.buf[w.start:w.end])
 			w.start = 0
-		} else if len(w.buf) >= 2*maxHead {
+		case len(w.buf) >= 2*maxHead:
 			return fmt.Errorf("a line or body is longer than %d bytes", len(w.buf))
-		} else {
+		default:
 			w.buf = append(w.buf, make([]byte, max(512, len(w.buf)))...)
 		}
 	}

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"bytes"
-	"io"
 	"net"
 	"net/url"
 	"sync"
@@ -95,7 +94,7 @@ func (p *proxy) relay(client, server net.Conn) {
 					return
 				}
 			}
-			if err == io.EOF || err != nil {
+			if err != nil {
 				return
 			}
 		}

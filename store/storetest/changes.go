@@ -123,7 +123,7 @@ func (s *suite) changes(t *testing.T) {
 			}
 		})
 		held := <-stamped
-		for i := 0; i < 5; i++ {
+		for range 5 {
 			w.say(ann, group, "not held up")
 		}
 		w.eventually("the horizon has moved on", func() bool {

@@ -29,7 +29,7 @@ func (s *suite) concurrency(t *testing.T) {
 		var mu sync.Mutex
 		answered := make(map[store.ID][]store.Event)
 		together(people, func(i int) {
-			random := rand.New(rand.NewPCG(uint64(i), 7)) //nolint:gosec // a test's dice
+			random := rand.New(rand.NewPCG(uint64(i), 7))
 			for round := range rounds {
 				group := groups[random.IntN(len(groups))]
 				var err error
