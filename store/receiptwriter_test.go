@@ -43,6 +43,20 @@ func (r *written) write(batch []*userMoves) error {
 	return nil
 }
 
+// seen is what has been written so far, by user and conversation.
+func (r *written) seen() []map[ID]map[ID]move {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.batches)
+}
+
+// times is when, since the start.
+func (r *written) times() []time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.at)
+}
+
 // pass lets so much of the bubble's time go by, and what then happens happen.
 func pass(d time.Duration) {
 	<-time.After(d)
@@ -70,8 +84,8 @@ func TestReceiptsAreWrittenAtOnceThenOnceASecond(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if want := []time.Duration{0, time.Second, 2 * time.Second}; !slices.Equal(r.at, want) {
-			t.Errorf("written at %v, want %v", r.at, want)
+		if want := []time.Duration{0, time.Second, 2 * time.Second}; !slices.Equal(r.times(), want) {
+			t.Errorf("written at %v, want %v", r.times(), want)
 		}
 	})
 }
@@ -90,8 +104,8 @@ func TestReceiptsOfOneUserShareAWrite(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if len(r.batches) != 2 || r.batches[1][7][1] != (move{delivered: 9, read: 9}) {
-			t.Errorf("written %v", r.batches)
+		if len(r.seen()) != 2 || r.seen()[1][7][1] != (move{delivered: 9, read: 9}) {
+			t.Errorf("written %v", r.seen())
 		}
 	})
 }
@@ -111,8 +125,8 @@ func TestReceiptsOfManyUsersShareAWrite(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if len(r.batches) != 2 || len(r.batches[1]) != 99 {
-			t.Errorf("%d writes, the second of %d users", len(r.batches), len(r.batches[1]))
+		if len(r.seen()) != 2 || len(r.seen()[1]) != 99 {
+			t.Errorf("%d writes, the second of %d users", len(r.seen()), len(r.seen()[1]))
 		}
 	})
 }
@@ -126,10 +140,10 @@ func TestNotedDeliveriesWaitForOneFlush(t *testing.T) {
 			}
 		}
 		pass(time.Second)
-		if len(r.batches) != 1 || len(r.batches[0]) != 5 || r.at[0] != time.Second {
-			t.Fatalf("written %v at %v", r.batches, r.at)
+		if len(r.seen()) != 1 || len(r.seen()[0]) != 5 || r.times()[0] != time.Second {
+			t.Fatalf("written %v at %v", r.seen(), r.times())
 		}
-		if got := r.batches[0][3][1]; got != (move{delivered: 10, noted: 10}) {
+		if got := r.seen()[0][3][1]; got != (move{delivered: 10, noted: 10}) {
 			t.Errorf("noted %+v", got)
 		}
 	})
@@ -144,12 +158,12 @@ func TestAnAckTakesNotedDeliveriesAlong(t *testing.T) {
 		if err := ackOne(w, 7, 3); err != nil {
 			t.Fatal(err)
 		}
-		if len(r.batches) != 1 || r.at[0] != 0 || r.batches[0][7][1] != (move{delivered: 5, read: 3, noted: 5}) {
-			t.Errorf("written %v at %v", r.batches, r.at)
+		if len(r.seen()) != 1 || r.times()[0] != 0 || r.seen()[0][7][1] != (move{delivered: 5, read: 3, noted: 5}) {
+			t.Errorf("written %v at %v", r.seen(), r.times())
 		}
 		pass(2 * time.Second)
-		if len(r.batches) != 2 || len(r.batches[1]) != 1 {
-			t.Errorf("written afterwards %v", r.batches[1:])
+		if len(r.seen()) != 2 || len(r.seen()[1]) != 1 {
+			t.Errorf("written afterwards %v", r.seen()[1:])
 		}
 	})
 }
@@ -167,11 +181,11 @@ func TestAFailedWriteIsToldAndNotesAreKept(t *testing.T) {
 			t.Errorf("the second ack got %v", err)
 		}
 		pass(3 * time.Second)
-		if len(r.batches) != 1 {
-			t.Fatalf("written %v", r.batches)
+		if len(r.seen()) != 1 {
+			t.Fatalf("written %v", r.seen())
 		}
 		// What was acknowledged was answered with an error: only the notes come again.
-		moves := r.batches[0][7]
+		moves := r.seen()[0][7]
 		if len(moves) != 2 || moves[1] != (move{delivered: 5, noted: 5}) || moves[2] != (move{delivered: 6, noted: 6}) {
 			t.Errorf("noted again %v", moves)
 		}
@@ -198,7 +212,7 @@ func TestReceiptMemoryIsBounded(t *testing.T) {
 			t.Errorf("left: %d moves, %d users, %d times, %d times in order", w.pending, len(w.users), len(w.wrote), len(w.recent))
 		}
 		total := 0
-		for _, batch := range r.batches {
+		for _, batch := range r.seen() {
 			moves := 0
 			for _, m := range batch {
 				moves += len(m)
@@ -231,8 +245,8 @@ func TestClosingWritesWhatWaits(t *testing.T) {
 		synctest.Wait()
 		w.close()
 		all.Wait()
-		if len(r.batches) != 2 || len(r.batches[1]) != 2 || r.at[1] != 0 {
-			t.Errorf("written %v at %v", r.batches, r.at)
+		if len(r.seen()) != 2 || len(r.seen()[1]) != 2 || r.times()[1] != 0 {
+			t.Errorf("written %v at %v", r.seen(), r.times())
 		}
 		if err := ackOne(w, 7, 3); CodeOf(err) != CodeUnavailable {
 			t.Errorf("after the end: %v", err)
@@ -253,8 +267,8 @@ func TestAnAckThatIsNotWaitedFor(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		pass(time.Second)
-		if len(r.batches) != 2 {
-			t.Errorf("written %v", r.batches)
+		if len(r.seen()) != 2 {
+			t.Errorf("written %v", r.seen())
 		}
 	})
 }
