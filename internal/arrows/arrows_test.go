@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"holdline/internal/harness"
 )
 
 const module = "holdline"
@@ -59,6 +61,7 @@ type pkg struct {
 
 func list(t *testing.T) []pkg {
 	t.Helper()
+	harness.DependOnSources(t)
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"/...")
 	out, err := cmd.Output()
 	if err != nil {

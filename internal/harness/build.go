@@ -43,6 +43,9 @@ func build(name string, flags ...string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if err := lookAtSources(root); err != nil {
+		return "", err
+	}
 	dir, err := cacheDir(root)
 	if err != nil {
 		return "", err
