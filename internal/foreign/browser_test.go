@@ -51,7 +51,7 @@ func browse(t *testing.T, page string, given map[string]string) <-chan []byte {
 	}
 	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage",
 		"--no-first-run", "--no-default-browser-check", "--no-proxy-server", "--disable-background-networking",
-		"--disable-component-update", "--disable-default-apps", "--disable-extensions", "--disable-sync",
+		"--disable-component-update", "--disable-breakpad", "--disable-default-apps", "--disable-extensions", "--disable-sync",
 		"--disable-background-timer-throttling", "--disable-renderer-backgrounding",
 		// Nothing but this machine is there.
 		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

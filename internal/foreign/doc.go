@@ -10,7 +10,7 @@
 //
 // Each of them reads texts that are meant to break parsers, loses its
 // connection in the middle of events, sees the server killed, and ends with the
-// exact log, by the means of coming back that it has itself. And each is cut
-// off once after every byte of a stream: whatever had arrived by then, nothing
-// is missing and nothing is there twice after it has come back.
+// exact log, by the means of coming back that it has itself. And each but curl is
+// cut off once after every byte of a stream: whatever had arrived by then,
+// nothing is missing and nothing is there twice after it has come back.
 package foreign

@@ -25,8 +25,8 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		if dir, err := nodeFolder(); err == nil {
-			_ = os.RemoveAll(dir) // in the folder for temporary files, at worst
+		if made != "" {
+			_ = os.RemoveAll(made) // it lies in the folder for temporary files
 		}
 		os.Exit(status)
 	}))
@@ -61,6 +61,9 @@ func program(names ...string) (string, error) {
 	return "", errors.Join(fmt.Errorf("this test needs %s", names[0]), err)
 }
 
+// made is what nodeFolder has made.
+var made string
+
 // nodeFolder is a copy of the folder node with its packages installed, at the
 // versions and with the checksums of its lock file.
 var nodeFolder = sync.OnceValues(func() (dir string, err error) {
@@ -74,6 +77,7 @@ var nodeFolder = sync.OnceValues(func() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "holdline-foreign-*"); err != nil {
 		return "", err
 	}
+	made = dir
 	if err := os.CopyFS(dir, os.DirFS("node")); err != nil {
 		return dir, err
 	}

@@ -26,16 +26,19 @@ export function watch(source, report) {
 // it got.
 export function readCut(source, count, done) {
   const events = []
+  let over = false // what has arrived already is still told after close()
+  const end = () => {
+    source.close()
+    if (!over) done(events)
+    over = true
+  }
   for (const type of types) {
     source.addEventListener(type, (event) => {
       if (type !== 'heartbeat') events.push({type, data: event.data, id: event.lastEventId})
-      if (type === 'heartbeat' && events.length >= count || type === 'reset' || type === 'end') {
-        source.close()
-        done(events)
-      }
+      if (type === 'heartbeat' && events.length >= count || type === 'reset' || type === 'end') end()
     })
   }
   source.addEventListener('error', () => {
-    if (source.readyState === 2) done(events)
+    if (source.readyState === 2) end()
   })
 }
