@@ -27,7 +27,7 @@ func (s *Server) CreateSession(ec echo.Context) error {
 	if err != nil {
 		return err
 	}
-	user, err := s.checkPassword(c, body.Handle, body.Password)
+	user, passwordHash, err := s.checkPassword(c, body.Handle, body.Password)
 	if errors.Is(err, errWrongPassword) {
 		return err
 	}
@@ -35,30 +35,31 @@ func (s *Server) CreateSession(ec echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.startSession(c, user, body.DeviceName)
+	return s.startSession(c, user, passwordHash, body.DeviceName)
 }
 
-// checkPassword finds the account of a handle and a password, in the same time
-// whether the handle exists or not.
-func (s *Server) checkPassword(c *call, handle, password string) (store.User, error) {
+// checkPassword finds the account of a handle and a password, and the hash that
+// the password matched, in the same time whether the handle exists or not.
+func (s *Server) checkPassword(c *call, handle, password string) (store.User, string, error) {
 	user, hash, err := s.store.Credentials(c.ctx, handle)
 	if err != nil && store.CodeOf(err) != store.CodeNotFound {
-		return store.User{}, err
+		return store.User{}, "", err
 	}
 	ok, err := s.passwords.verify(c.ctx, password, hash)
 	if err != nil {
-		return store.User{}, err
+		return store.User{}, "", err
 	}
 	if !ok || user.DisabledAt != 0 {
-		return store.User{}, errWrongPassword
+		return store.User{}, "", errWrongPassword
 	}
-	return user, nil
+	return user, hash, nil
 }
 
-// startSession makes a session and tells its token.
-func (s *Server) startSession(c *call, user store.User, deviceName string) error {
+// startSession makes a session, if the password is still the one that was
+// proved, and tells its token.
+func (s *Server) startSession(c *call, user store.User, passwordHash, deviceName string) error {
 	token, hash := newToken(user.ID)
-	if _, err := s.store.CreateSession(c.ctx, user.ID, hash, deviceName); err != nil {
+	if _, err := s.store.SignIn(c.ctx, user.ID, passwordHash, hash, deviceName); err != nil {
 		return err
 	}
 	return s.answer(c, http.StatusCreated, SignedIn{User: userView(user), Token: token})

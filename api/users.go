@@ -42,7 +42,7 @@ func (s *Server) CreateUser(ec echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.startSession(c, user, "")
+	return s.startSession(c, user, hash, "")
 }
 
 // signUpOpen reports whether the sender of r may make an account.
