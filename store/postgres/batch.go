@@ -72,6 +72,10 @@ func (b *Backend) prepareBatchConn(ctx context.Context, pool *sqlx.DB) (*batchCo
 		return nil, err
 	}
 	c := &batchConn{Conn: conn}
+	if _, err := conn.ExecContext(ctx, lanePlans); err != nil {
+		c.close()
+		return nil, err
+	}
 	for _, p := range []struct {
 		into  **sql.Stmt
 		query string
@@ -139,22 +143,13 @@ func (b *Backend) dropBatchConn() {
 // of its own; a batch that waits for held rows borrows another.
 func (b *Backend) AppendBatch(items []*store.Append, wait bool, committed func([]store.Event)) error {
 	if wait {
-		c, err := b.prepareBatchConn(context.Background(), b.writes)
-		if err != nil {
-			return classify(err)
-		}
-		defer c.close()
-		return b.appendOn(c, items, true, committed)
+		return b.appendAtTheSide(items, committed)
 	}
 	b.lane.Lock()
 	defer b.lane.Unlock()
 	if b.batch == nil {
 		c, err := b.prepareBatchConn(context.Background(), b.batches)
 		if err != nil {
-			return classify(err)
-		}
-		if _, err := c.ExecContext(context.Background(), lanePlans); err != nil {
-			c.close()
 			return classify(err)
 		}
 		b.batch = c
@@ -165,6 +160,41 @@ func (b *Backend) AppendBatch(items []*store.Append, wait bool, committed func([
 		b.dropBatchConn()
 	}
 	return err
+}
+
+// appendAtTheSide is a batch that waits, on one of a few connections that are
+// kept with their statements: preparing them takes longer than the batch.
+func (b *Backend) appendAtTheSide(items []*store.Append, committed func([]store.Event)) error {
+	c, err := b.takeSide()
+	if err != nil {
+		return classify(err)
+	}
+	err = b.appendOn(c, items, true, committed)
+	if err != nil {
+		c.close()
+		return err
+	}
+	select {
+	case b.idleSides <- c:
+	default:
+		c.close()
+	}
+	return nil
+}
+
+// takeSide returns a kept connection that still answers, or a new one.
+func (b *Backend) takeSide() (*batchConn, error) {
+	for {
+		select {
+		case c := <-b.idleSides:
+			if c.PingContext(context.Background()) == nil {
+				return c, nil
+			}
+			c.close()
+		default:
+			return b.prepareBatchConn(context.Background(), b.sides)
+		}
+	}
 }
 
 func (b *Backend) appendOn(c *batchConn, items []*store.Append, wait bool, committed func([]store.Event)) error {

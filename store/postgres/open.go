@@ -42,7 +42,8 @@ const (
 // Connections of one node, by use.
 const (
 	batchConnections = 1
-	writeConnections = 8 // structural changes, receipts, the side lane
+	sideConnections  = 4 // sends that wait for a row held by another node
+	writeConnections = 8 // structural changes, receipts, the horizon
 	readConnections  = 16
 )
 
@@ -53,12 +54,15 @@ type Backend struct {
 	identity atomic.Pointer[string] // set by the newest connection
 
 	batches *sqlx.DB
+	sides   *sqlx.DB
 	writes  *sqlx.DB
 	reads   *sqlx.DB
 
-	lane    sync.Mutex   // one batch at a time
-	batch   *batchConn   // nil until needed, and after it broke
-	horizon atomic.Int64 // the last h seen: a guess that saves a round trip, never trusted
+	lane  sync.Mutex // one batch at a time
+	batch *batchConn // nil until needed, and after it broke
+	// idleSides are connections of sides, prepared and unused (cap sideConnections).
+	idleSides chan *batchConn
+	horizon   atomic.Int64 // the last h seen: a guess that saves a round trip, never trusted
 }
 
 var _ store.Backend = (*Backend)(nil)
@@ -74,7 +78,7 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 		return nil, fmt.Errorf("the PostgreSQL address cannot be read: %w", err)
 	}
 	inner.Dialer(dialer{silence: silenceTimeout})
-	b := &Backend{options: o, log: o.Logger}
+	b := &Backend{options: o, log: o.Logger, idleSides: make(chan *batchConn, sideConnections)}
 	c := &connector{inner: inner, backend: b}
 	pool := func(n int) *sqlx.DB {
 		db := sqlx.NewDb(sql.OpenDB(c), "postgres")
@@ -83,7 +87,8 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 		db.SetConnMaxIdleTime(5 * time.Minute)
 		return db
 	}
-	b.batches, b.writes, b.reads = pool(batchConnections), pool(writeConnections), pool(readConnections)
+	b.batches, b.sides = pool(batchConnections), pool(sideConnections)
+	b.writes, b.reads = pool(writeConnections), pool(readConnections)
 	if err := b.reads.PingContext(ctx); err != nil {
 		_ = b.Close()
 		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
@@ -218,7 +223,15 @@ func (b *Backend) Close() error {
 	b.lane.Lock()
 	defer b.lane.Unlock()
 	b.dropBatchConn()
-	return errors.Join(b.batches.Close(), b.writes.Close(), b.reads.Close())
+	for idle := true; idle; {
+		select {
+		case c := <-b.idleSides:
+			c.close()
+		default:
+			idle = false
+		}
+	}
+	return errors.Join(b.batches.Close(), b.sides.Close(), b.writes.Close(), b.reads.Close())
 }
 
 // Ping implements store.Backend: a transaction that may write can begin.
