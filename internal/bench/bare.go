@@ -94,6 +94,9 @@ func (f *bareFan) join(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	// A reader that has seen the head is one that the next write reaches.
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	write, err := rawWriter(conn)
 	if err == nil {
 		_, err = io.WriteString(conn, bareStreamHead)
@@ -101,8 +104,6 @@ func (f *bareFan) join(c echo.Context) error {
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.conns = append(f.conns, conn)
 	f.writes = append(f.writes, write)
 	return nil
