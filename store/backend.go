@@ -17,10 +17,9 @@ type Backend interface {
 	Read(ctx context.Context, fn func(tx *Tx) error) error
 
 	// Write runs fn in one transaction and commits it durably, then calls
-	// committed before any later write of this process may commit. ctx bounds
-	// only the wait for a turn: once fn has begun, it and the commit run to
-	// their end under the backend's own timeouts. On an error nothing is
-	// stored, except under CodeOutcomeUnknown.
+	// committed before it returns. ctx bounds only the wait for a turn: once fn
+	// has begun, it and the commit run to their end under the backend's own
+	// timeouts. On an error nothing is stored, except under CodeOutcomeUnknown.
 	Write(ctx context.Context, fn func(tx *Tx) error, committed func()) error
 
 	// Stamp returns the horizon stamp for what tx is about to insert. It must

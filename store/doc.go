@@ -13,8 +13,11 @@
 //     inside the transaction, after its locks; never from a cache.
 //  5. Every call is answered: on a commit of unknown outcome with
 //     CodeOutcomeUnknown, under overload with CodeOverloaded.
-//  6. Every committed event is handed to the feed once, in the order of seq
-//     within a conversation as far as this process commits it.
+//  6. Every committed event is handed to the feed once, before its caller is
+//     answered. What one transaction holds comes in the order of seq. Two
+//     transactions that commit side by side (a batch and a change of members,
+//     on PostgreSQL) may come in either order: whoever is fed takes only the
+//     next seq, and reads what is missing.
 //
 // There is no order across conversations.
 package store

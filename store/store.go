@@ -11,8 +11,9 @@ import (
 // Options tune a Store; the zero value of each field means its default.
 type Options struct {
 	Logger *slog.Logger
-	// Feed receives every committed event once, in commit order, before its
-	// sender is answered. It must not block or do I/O, and must not keep the slice.
+	// Feed receives every committed event once, before its sender is answered;
+	// the package's promise 6 says in what order. It may be called from several
+	// goroutines. It must not block or do I/O, and must not keep the slice.
 	Feed func([]Event)
 	// MaxQueued is how many sends may wait for the writer (default 8192); past
 	// it CodeOverloaded.
@@ -107,8 +108,8 @@ func (s *Store) Close() error {
 
 func (s *Store) now() Millis { return MillisOf(s.options.Clock()) }
 
-// write runs fn in one durable transaction and feeds the events it returns in
-// commit order.
+// write runs fn in one durable transaction and feeds the events it returns
+// once they are committed.
 func (s *Store) write(ctx context.Context, fn func(tx *Tx) ([]Event, error)) error {
 	var events []Event
 	return s.backend.Write(ctx, func(tx *Tx) (err error) {
