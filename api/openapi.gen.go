@@ -114,7 +114,7 @@ type Conversation struct {
 	// Title Empty for a direct conversation.
 	Title string `json:"title"`
 
-	// Unread Others' messages above `read_seq`.
+	// Unread Others' messages above `read_seq`, counted up to 10,000: that many means so many or more.
 	Unread int64 `json:"unread"`
 }
 

@@ -27,7 +27,7 @@ const (
 			(SELECT pg_try_advisory_xact_lock_shared($6))
 		FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) AS i (n, c, u, s, k)
 		LEFT JOIN LATERAL (SELECT TRUE AS ok FROM sessions s JOIN users u ON u.user_id = s.user_id
-			WHERE s.user_id = i.u AND s.session_id = i.s AND s.ended_at = 0 AND u.disabled_at = 0 LIMIT 1) session ON TRUE
+			WHERE s.user_id = i.u AND s.session_id = i.s AND s.ended_at = 0 AND u.disabled_at = 0 AND u.deleted_at = 0 LIMIT 1) session ON TRUE
 		LEFT JOIN LATERAL (SELECT TRUE AS ok FROM memberships
 			WHERE user_id = i.u AND conversation_id = i.c AND to_seq = 0 LIMIT 1) member ON TRUE
 		LEFT JOIN LATERAL (SELECT seq, text, target_seq, accepted_at, stamp FROM events

@@ -30,7 +30,7 @@ func (b *Backend) prepareBatch(ctx context.Context) error {
 		{&s.advanceHorizon, advanceHorizon},
 		{&s.allowed, `SELECT
 			EXISTS (SELECT 1 FROM sessions s JOIN users u ON u.user_id = s.user_id
-				WHERE s.user_id = ?1 AND s.session_id = ?2 AND s.ended_at = 0 AND u.disabled_at = 0),
+				WHERE s.user_id = ?1 AND s.session_id = ?2 AND s.ended_at = 0 AND u.disabled_at = 0 AND u.deleted_at = 0),
 			EXISTS (SELECT 1 FROM memberships WHERE user_id = ?1 AND conversation_id = ?3 AND to_seq = 0)`},
 		{&s.head, `SELECT last_seq, last_accepted_at FROM conversations WHERE conversation_id = ?`},
 		{&s.insert, `INSERT INTO events (conversation_id, seq, type, sender_id, client_id, text, target_seq, accepted_at, stamp)
