@@ -477,7 +477,7 @@ type Receipts struct {
 	AcceptedAt     time.Time `json:"accepted_at"`
 	DeliveredCount int64     `json:"delivered_count"`
 
-	// MemberCount Members other than the sender.
+	// MemberCount Current members who may read the message, without its sender.
 	MemberCount int64 `json:"member_count"`
 
 	// Members Absent above 256 members.
