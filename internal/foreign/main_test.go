@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -61,13 +62,42 @@ func program(names ...string) (string, error) {
 	return "", errors.Join(fmt.Errorf("this test needs %s", names[0]), err)
 }
 
+// minNode is the oldest Node.js that the EventSource of npm is made for.
+const minNode = 20
+
+// nodeProgram is a Node.js of at least that age: the system's, or the one that
+// npm itself brings to systems with an older one.
+var nodeProgram = sync.OnceValues(func() (string, error) {
+	path, err := program("node")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("node --version: %w", err)
+	}
+	var major int
+	if _, err := fmt.Sscanf(string(out), "v%d.", &major); err == nil && major >= minNode {
+		return path, nil
+	}
+	npx, err := program("npx")
+	if err != nil {
+		return "", err
+	}
+	out, err = exec.Command(npx, "--yes", "--package=node@22", "--", "sh", "-c", "command -v node").Output()
+	if err != nil {
+		return "", fmt.Errorf("the system's Node.js is version %d, and npx brought no newer one: %w", major, err)
+	}
+	return string(bytes.TrimSpace(out)), nil
+})
+
 // made is what nodeFolder has made.
 var made string
 
 // nodeFolder is a copy of the folder node with its packages installed, at the
 // versions and with the checksums of its lock file.
 var nodeFolder = sync.OnceValues(func() (dir string, err error) {
-	if _, err := program("node"); err != nil {
+	if _, err := nodeProgram(); err != nil {
 		return "", err
 	}
 	npm, err := program("npm")

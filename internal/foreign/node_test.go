@@ -17,7 +17,11 @@ func node(t *testing.T, script string, args ...string) <-chan []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("node", append([]string{script}, args...)...)
+	program, err := nodeProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, append([]string{script}, args...)...)
 	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
