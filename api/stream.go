@@ -136,13 +136,15 @@ func (l *live) open(s *Server) {
 }
 
 var (
-	errGoingDown  = store.Errorf(codeShuttingDown, "The server is going down. Come back in a moment.")
-	errTooMany    = store.Errorf(codeRateLimited, "You have too many streams and waiting polls open. Close some, then come back.")
-	errTooManyFor = &retryError{cause: errTooMany, after: retryNever}
+	errGoingDown = store.Errorf(codeShuttingDown, "The server is going down. Come back in a moment.")
+	errTooMany   = &retryError{
+		cause: store.Errorf(codeRateLimited, "You have too many streams and waiting polls open. Close some, then come back."),
+		after: retryNever,
+	}
 )
 
 // begin counts a stream or a poll that waits, which close has to wait for.
-// errGoingDown once closing; errTooManyFor when the user has too many already.
+// errGoingDown once closing; errTooMany when the user has too many already.
 func (l *live) begin(user store.ID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,7 +152,7 @@ func (l *live) begin(user store.ID) error {
 	case l.closing:
 		return errGoingDown
 	case l.perUser[user] >= l.server.cfg.WaitingPerUser:
-		return errTooManyFor
+		return errTooMany
 	}
 	l.perUser[user]++
 	l.running.Add(1)

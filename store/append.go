@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -46,23 +47,25 @@ func (send *Send) validate() error {
 		return err
 	}
 	if send.ReplyTo < 0 {
-		return &Error{Code: CodeInvalid, Field: "reply_to", Message: "must be the seq of a message in this conversation"}
+		return errNoReplyTarget
 	}
 	return nil
 }
+
+var errNoReplyTarget = invalid("reply_to", "must be the seq of a message in this conversation")
 
 // ValidateClientID checks the rule for client_id: 1 to MaxClientIDChars
 // printable ASCII characters. CodeInvalid.
 func ValidateClientID(id string) error {
 	switch {
 	case id == "":
-		return &Error{Code: CodeInvalid, Field: "client_id", Message: "must be given: a new one for each message, the same one when a send is repeated"}
+		return invalid("client_id", "must be given: a new one for each message, the same one when a send is repeated")
 	case len(id) > MaxClientIDChars:
-		return &Error{Code: CodeInvalid, Field: "client_id", Message: "must be at most 64 characters"}
+		return invalid("client_id", fmt.Sprintf("must be at most %d characters", MaxClientIDChars))
 	}
 	for i := range len(id) {
 		if id[i] < 0x20 || id[i] > 0x7e {
-			return &Error{Code: CodeInvalid, Field: "client_id", Message: "must be printable ASCII"}
+			return invalid("client_id", "must be printable ASCII")
 		}
 	}
 	return nil
@@ -71,16 +74,15 @@ func ValidateClientID(id string) error {
 // validateText checks a required text: not empty, at most limit bytes of
 // UTF-8, no NUL (PostgreSQL cannot store one).
 func validateText(field, text string, limit int) error {
-	invalid := func(message string) error { return &Error{Code: CodeInvalid, Field: field, Message: message} }
 	switch {
 	case text == "":
-		return invalid("must not be empty")
+		return invalid(field, "must not be empty")
 	case len(text) > limit:
-		return &Error{Code: CodeInvalid, Field: field, Message: Errorf(CodeInvalid, "must be at most %d bytes of UTF-8", limit).Message}
+		return invalid(field, fmt.Sprintf("must be at most %d bytes of UTF-8", limit))
 	case !utf8.ValidString(text):
-		return invalid("must be valid UTF-8")
+		return invalid(field, "must be valid UTF-8")
 	case strings.IndexByte(text, 0) >= 0:
-		return invalid("must not contain U+0000")
+		return invalid(field, "must not contain U+0000")
 	}
 	return nil
 }
@@ -95,7 +97,7 @@ func (s *Store) checkReply(ctx context.Context, send *Send) error {
 			return err
 		}
 		if _, err = readMessage(tx, &m, send.ConversationID, send.ReplyTo); CodeOf(err) == CodeNotFound {
-			return &Error{Code: CodeInvalid, Field: "reply_to", Message: "must be the seq of a message in this conversation"}
+			return errNoReplyTarget
 		}
 		return err
 	})

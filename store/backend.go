@@ -49,9 +49,6 @@ type Backend interface {
 	// transaction ends; empty where a write transaction excludes all others.
 	ForUpdate() string
 
-	// UniqueViolation reports whether err says that a unique key exists already.
-	UniqueViolation(err error) bool
-
 	// Ping reports whether the database answers and can be written to.
 	Ping(ctx context.Context) error
 

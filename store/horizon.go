@@ -31,29 +31,42 @@ func (s *Store) keepHorizon(ctx context.Context) {
 // where the horizon stands. It also notices when the database cluster was
 // replaced, and renews the epoch then.
 func (s *Store) Changes(ctx context.Context, since int64) (Changes, error) {
-	if err := s.checkIdentity(ctx); err != nil {
+	identity, err := s.backend.Identity(ctx)
+	if err != nil {
 		return Changes{}, err
 	}
-	var c Changes
-	err := s.backend.Read(ctx, func(tx *Tx) error {
-		if err := tx.Get(&c.Closed, `SELECT closed FROM horizon WHERE id = 1`); err != nil {
+	c, known, err := s.readChanges(ctx, since)
+	if err == nil && known != identity {
+		s.log.Warn("the database cluster has changed: renewing the epoch, all cursors will be reset", "was", known, "is", identity)
+		if err = s.backend.Write(ctx, func(tx *Tx) error { return renewEpoch(tx, identity) }, func() {}); err == nil {
+			c, _, err = s.readChanges(ctx, since)
+		}
+	}
+	if err == nil && c.Epoch != s.Epoch() {
+		s.epoch.Store(&c.Epoch)
+	}
+	return c, err
+}
+
+// readChanges is what Changes returns, and the identity that the database was
+// last written under, from one snapshot.
+func (s *Store) readChanges(ctx context.Context, since int64) (c Changes, identity string, err error) {
+	err = s.backend.Read(ctx, func(tx *Tx) (err error) {
+		if identity, err = readMeta(tx, metaIdentity); err != nil {
 			return err
 		}
-		if err := tx.Get(&c.Epoch, `SELECT value FROM meta WHERE key = ?`, metaEpoch); err != nil {
+		if c.Epoch, err = readMeta(tx, metaEpoch); err != nil {
 			return err
 		}
-		if since < 0 {
-			return nil
+		if err := tx.Get(&c.Closed, `SELECT closed FROM horizon WHERE id = 1`); err != nil || since < 0 {
+			return err
 		}
 		if err := tx.Select(&c.Heads, changedHeads, since); err != nil {
 			return err
 		}
 		return tx.Select(&c.Revocations, `SELECT user_id, session_id, stamp FROM revocations WHERE stamp > ?`, since)
 	})
-	if err == nil && c.Epoch != s.Epoch() {
-		s.epoch.Store(&c.Epoch)
-	}
-	return c, err
+	return c, identity, err
 }
 
 // changedHeads groups by an expression, so that no planner prefers the key

@@ -37,17 +37,18 @@ func (s *Store) loadMeta(ctx context.Context) error {
 				return err
 			}
 		}
-		return RenewEpoch(tx, identity)
+		return renewEpoch(tx, identity)
 	}, func() {})
 	if err != nil {
 		return fmt.Errorf("preparing the database: %w", err)
 	}
 	return s.backend.Read(ctx, func(tx *Tx) error {
-		var epoch, key string
-		if err := tx.Get(&epoch, `SELECT value FROM meta WHERE key = ?`, metaEpoch); err != nil {
+		epoch, err := readMeta(tx, metaEpoch)
+		if err != nil {
 			return err
 		}
-		if err := tx.Get(&key, `SELECT value FROM meta WHERE key = ?`, metaMACKey); err != nil {
+		key, err := readMeta(tx, metaMACKey)
+		if err != nil {
 			return err
 		}
 		if s.macKey, err = hex.DecodeString(key); err != nil {
@@ -58,10 +59,10 @@ func (s *Store) loadMeta(ctx context.Context) error {
 	})
 }
 
-// RenewEpoch gives the database a new epoch if the identity it was last
+// renewEpoch gives the database a new epoch if the identity it was last
 // written under is another one: after a fail-over or a restore an acknowledged
 // event may be missing, so old cursors must not be trusted.
-func RenewEpoch(tx *Tx, identity string) error {
+func renewEpoch(tx *Tx, identity string) error {
 	changed, err := tx.Exec(`UPDATE meta SET value = ? WHERE key = ? AND value <> ?`, identity, metaIdentity, identity)
 	if err != nil || changed == 0 {
 		return err
@@ -70,21 +71,8 @@ func RenewEpoch(tx *Tx, identity string) error {
 	return err
 }
 
-// checkIdentity renews the epoch when the cluster has changed under a running server.
-func (s *Store) checkIdentity(ctx context.Context) error {
-	identity, err := s.backend.Identity(ctx)
-	if err != nil {
-		return err
-	}
-	var known string
-	if err := s.backend.Read(ctx, func(tx *Tx) error {
-		return tx.Get(&known, `SELECT value FROM meta WHERE key = ?`, metaIdentity)
-	}); err != nil {
-		return err
-	}
-	if known == identity {
-		return nil
-	}
-	s.log.Warn("the database cluster has changed: renewing the epoch, all cursors will be reset", "was", known, "is", identity)
-	return s.backend.Write(ctx, func(tx *Tx) error { return RenewEpoch(tx, identity) }, func() {})
+// readMeta reads one entry of the meta table.
+func readMeta(tx *Tx, key string) (value string, err error) {
+	err = tx.Get(&value, `SELECT value FROM meta WHERE key = ?`, key)
+	return value, err
 }

@@ -28,9 +28,9 @@ const day = Millis(24 * time.Hour / time.Millisecond)
 // today is the start of now's day in UTC, the precision of last_seen_at.
 func (s *Store) today() Millis { return s.now() / day * day }
 
-// liveSession is the condition under which a session counts, on sessions AS s
-// and users AS u.
-const liveSession = `s.ended_at = 0 AND u.disabled_at = 0 AND u.deleted_at = 0`
+// LiveSession is the condition under which a session counts, in SQL on sessions
+// AS s and users AS u. Backends check their batches by it.
+const LiveSession = `s.ended_at = 0 AND u.disabled_at = 0 AND u.deleted_at = 0`
 
 var errNoSuchSession = Errorf(CodeNotFound, "no such session")
 
@@ -108,7 +108,7 @@ func (s *Store) findSession(ctx context.Context, condition string, user ID, key 
 				u.user_id AS "user.user_id", u.handle AS "user.handle", u.display_name AS "user.display_name",
 				u.role AS "user.role", u.created_at AS "user.created_at", u.disabled_at AS "user.disabled_at"
 			FROM sessions s JOIN users u ON u.user_id = s.user_id
-			WHERE s.user_id = ? AND `+condition+` AND `+liveSession, user, key)
+			WHERE s.user_id = ? AND `+condition+` AND `+LiveSession, user, key)
 	})
 	return row.Session, row.User, noRowsIs(err, errNoSession)
 }
@@ -206,7 +206,7 @@ func (s *Store) TouchSession(ctx context.Context, user, session ID) error {
 func checkActor(tx *Tx, a Actor) error {
 	var live int
 	err := tx.Get(&live, `SELECT COUNT(*) FROM sessions s JOIN users u ON u.user_id = s.user_id
-		WHERE s.user_id = ? AND s.session_id = ? AND `+liveSession, a.UserID, a.SessionID)
+		WHERE s.user_id = ? AND s.session_id = ? AND `+LiveSession, a.UserID, a.SessionID)
 	if err == nil && live == 0 {
 		err = errNoSession
 	}

@@ -155,26 +155,19 @@ func (s *Store) Credentials(ctx context.Context, handle string) (User, string, e
 // SetPassword replaces the password hash (empty: no sign-in by password) and
 // ends all sessions of the user. CodeNotFound.
 func (s *Store) SetPassword(ctx context.Context, id ID, hash string) error {
-	password := sql.NullString{String: hash, Valid: hash != ""}
-	return s.write(ctx, func(tx *Tx) ([]Event, error) {
-		changed, err := tx.Exec(`UPDATE users SET password_hash = ? WHERE user_id = ?`, password, id)
-		if err != nil {
-			return nil, err
-		}
-		if changed == 0 {
-			return nil, errNoUser
-		}
-		_, err = s.endAllSessions(tx, id)
-		return nil, err
-	})
+	return s.changeUser(ctx, id, `password_hash = ?`, sql.NullString{String: hash, Valid: hash != ""})
 }
 
 // DisableUser locks an account: no sign-in, all sessions end, sends are
 // refused. Disabling twice changes nothing. CodeNotFound.
 func (s *Store) DisableUser(ctx context.Context, id ID) error {
+	return s.changeUser(ctx, id, `disabled_at = CASE WHEN disabled_at = 0 THEN ? ELSE disabled_at END`, s.now())
+}
+
+// changeUser changes an account and ends all its sessions; the update locks the row.
+func (s *Store) changeUser(ctx context.Context, id ID, set string, value any) error {
 	return s.write(ctx, func(tx *Tx) ([]Event, error) {
-		changed, err := tx.Exec(`UPDATE users SET disabled_at = CASE WHEN disabled_at = 0 THEN ? ELSE disabled_at END
-			WHERE user_id = ?`, s.now(), id)
+		changed, err := tx.Exec(`UPDATE users SET `+set+` WHERE user_id = ?`, value, id)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdline/internal/harness"
+	"holdline/internal/testdb"
 )
 
 // held is a long-poll that was under way when the server was told to stop.
@@ -76,7 +77,7 @@ func follow(stream *harness.Stream, started chan<- struct{}) followed {
 // streams get everything and are told when to come back, what was accepted is
 // there afterwards, and the status is 0.
 func TestTermDrains(t *testing.T) {
-	onEach(t, func(t *testing.T, database string) {
+	testdb.Each(t, func(t *testing.T, database string) {
 		s := harness.Start(t, harness.Config{Database: database})
 		ann, bob := s.SignUp("ann"), s.SignUp("bob")
 		busy, quiet := ann.Group("bob"), ann.Group("bob")

@@ -93,7 +93,7 @@ func TestOneFileIsServedOnce(t *testing.T) {
 }
 
 func TestANewerSchemaIsRefused(t *testing.T) {
-	onEach(t, func(t *testing.T, database string) {
+	testdb.Each(t, func(t *testing.T, database string) {
 		if r := harness.Run(t, "", "migrate", "--database", database); r.Status != 0 || !strings.Contains(r.Stdout, "up to date") {
 			t.Fatalf("%+v", r)
 		}

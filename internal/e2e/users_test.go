@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"holdline/internal/harness"
+	"holdline/internal/testdb"
 )
 
 // command runs a user command that must succeed and returns what it printed.
@@ -24,7 +25,7 @@ func command(t *testing.T, database, stdin string, args ...string) string {
 
 // All of it beside a running server.
 func TestUserCommands(t *testing.T) {
-	onEach(t, func(t *testing.T, database string) {
+	testdb.Each(t, func(t *testing.T, database string) {
 		s := harness.Start(t, harness.Config{Database: database, Args: []string{"--signup=closed", "--sweep=100ms"}})
 
 		if out := command(t, database, "first password\n", "add", "ann", "--owner", "--display-name", "Ann B."); !strings.Contains(out, "ann") {
@@ -118,7 +119,7 @@ func disableEndsStream(t *testing.T, database string, bob *harness.Client, conve
 }
 
 func TestUserCommandsSayWhatIsWrong(t *testing.T) {
-	onEach(t, func(t *testing.T, database string) {
+	testdb.Each(t, func(t *testing.T, database string) {
 		command(t, database, "a password\n", "add", "ann")
 		for name, c := range map[string]struct {
 			stdin  string

@@ -26,7 +26,7 @@ func crowd(t *testing.T, s *harness.Server, n, conversations int) (clients []*ha
 // repeated made one message.
 func TestKilledServerLosesNothing(t *testing.T) {
 	const kills = 20
-	onEach(t, func(t *testing.T, database string) {
+	testdb.Each(t, func(t *testing.T, database string) {
 		d := newDice(t)
 		r := d.of("killer")
 		server := harness.Start(t, harness.Config{Database: database, NoRace: true})

@@ -19,7 +19,7 @@ const (
 // of whom leave and come back at random, and one that stays: every reader ends
 // with the identical gapless sequence, which is that of the log.
 func TestEveryReaderSeesOneOrder(t *testing.T) {
-	onEach(t, func(t *testing.T, database string) {
+	testdb.Each(t, func(t *testing.T, database string) {
 		server := harness.Start(t, harness.Config{Database: database, Args: []string{"--heartbeat=1s"}})
 		order(t, database, server)
 	})

@@ -204,7 +204,7 @@ const soon = 5 * time.Second
 // removed member gets their removal and its end at once, and so does a poll
 // that waits.
 func TestRemovalEndsReadersAtOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, database string) {
+	testdb.Each(t, func(t *testing.T, database string) {
 		c := newClub(t, harness.Start(t, harness.Config{Database: database, Args: []string{"--sweep=1m"}}))
 		c.removal(false, soon)
 		checkStore(t, openStore(t, database))

@@ -31,6 +31,13 @@ func SQLite(t testing.TB) string {
 	return filepath.Join(t.TempDir(), "holdline.db")
 }
 
+// Each runs a test on both databases, given as `holdline serve --database` takes them.
+func Each(t *testing.T, test func(t *testing.T, database string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite:"+SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+}
+
 // Postgres returns the URL of a fresh, empty database, dropped when the test ends.
 func Postgres(t testing.TB) string {
 	t.Helper()

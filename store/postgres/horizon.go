@@ -71,40 +71,30 @@ func (b *Backend) CloseHorizon(ctx context.Context) error {
 		return nil
 	}
 	if now.Newest >= now.H {
-		if err := b.step(ctx, `UPDATE horizon SET h = h + 1 WHERE id = 1 AND h = $1`, now.H); err != nil {
+		if err := b.step(ctx, `UPDATE horizon SET h = h + 1 WHERE id = 1 AND h = ?`, now.H); err != nil {
 			return err
 		}
 	}
-	var row horizonRow
-	if err := b.reads.GetContext(ctx, &row, `SELECT h, closed FROM horizon WHERE id = 1`); err != nil {
-		return classify(err)
+	h, closed, err := b.Horizon(ctx)
+	if err != nil {
+		return err
 	}
-	for k := row.Closed + 1; k < row.H; k++ {
-		// A statement of its own: the next one must see what the lock waited for.
-		if err := b.step(ctx, `SELECT pg_advisory_xact_lock($1::bigint)`, horizonKey+k); err != nil {
+	for k := closed + 1; k < h; k++ {
+		// A transaction of its own: the next one must see what the lock waited for.
+		if err := b.step(ctx, `SELECT pg_advisory_xact_lock(?::bigint)`, horizonKey+k); err != nil {
 			return err
 		}
-		if err := b.step(ctx, `UPDATE horizon SET closed = $1 WHERE id = 1 AND closed = $1 - 1`, k); err != nil {
+		if err := b.step(ctx, `UPDATE horizon SET closed = ? WHERE id = 1 AND closed = ?`, k, k-1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// step runs one statement in a transaction of its own.
-func (b *Backend) step(ctx context.Context, query string, argument int64) error {
-	conn, err := b.writes.Connx(ctx)
-	if err != nil {
-		return classify(err)
-	}
-	defer func() { _ = conn.Close() }()
-	tx, err := conn.BeginTxx(context.Background(), nil)
-	if err != nil {
-		return classify(err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.Exec(query, argument); err != nil {
-		return classify(err)
-	}
-	return commit(conn, tx.Commit)
+// step writes by one statement.
+func (b *Backend) step(ctx context.Context, query string, args ...any) error {
+	return b.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(query, args...)
+		return err
+	}, func() {})
 }

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-	"github.com/pressly/goose/v3"
 
 	"holdline/migrations"
 	"holdline/store"
@@ -182,10 +180,6 @@ func queryRow(ctx context.Context, conn driver.Conn, query string, into ...any) 
 
 // Migrate brings the schema up to date; nodes that start together take turns.
 func (b *Backend) Migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations.Postgres, "postgres")
-	if err != nil {
-		return err
-	}
 	// Of its own: a migration may take longer than a transaction of the server's.
 	connector, err := pq.NewConnector(b.options.URL)
 	if err != nil {
@@ -201,18 +195,7 @@ func (b *Backend) Migrate(ctx context.Context) error {
 	if _, err := turn.ExecContext(ctx, `SELECT pg_advisory_lock(hashtext('holdline migrations'))`); err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return err
-	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the schema version: %w", err)
-	}
-	if current > target {
-		return fmt.Errorf("the database has schema version %d, this holdline knows %d: use a newer holdline", current, target)
-	}
-	if _, err := provider.Up(ctx); err != nil {
+	if err := migrations.Postgres(ctx, db); err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}
 	return nil

@@ -85,12 +85,6 @@ func commit(conn *sqlx.Conn, do func() error) error {
 // ForUpdate implements store.Backend.
 func (b *Backend) ForUpdate() string { return " FOR UPDATE" }
 
-// UniqueViolation implements store.Backend.
-func (b *Backend) UniqueViolation(err error) bool {
-	var e *pq.Error
-	return errors.As(err, &e) && e.Code == "23505"
-}
-
 // classify gives the database's failures their meaning; others pass through.
 // All of them mean that nothing was stored.
 func classify(err error) error {

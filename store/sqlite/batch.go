@@ -16,6 +16,7 @@ type batchStatements struct {
 	begin, commit, rollback          *sql.Stmt
 	allowed, head, insert, repeated  *sql.Stmt
 	moveConversation, advanceHorizon *sql.Stmt
+	prepared                         []*sql.Stmt // all of these
 }
 
 func (b *Backend) prepareBatch(ctx context.Context) error {
@@ -30,7 +31,7 @@ func (b *Backend) prepareBatch(ctx context.Context) error {
 		{&s.advanceHorizon, advanceHorizon},
 		{&s.allowed, `SELECT
 			EXISTS (SELECT 1 FROM sessions s JOIN users u ON u.user_id = s.user_id
-				WHERE s.user_id = ?1 AND s.session_id = ?2 AND s.ended_at = 0 AND u.disabled_at = 0 AND u.deleted_at = 0),
+				WHERE s.user_id = ?1 AND s.session_id = ?2 AND ` + store.LiveSession + `),
 			EXISTS (SELECT 1 FROM memberships WHERE user_id = ?1 AND conversation_id = ?3 AND to_seq = 0)`},
 		{&s.head, `SELECT last_seq, last_accepted_at FROM conversations WHERE conversation_id = ?`},
 		{&s.insert, `INSERT INTO events (conversation_id, seq, type, sender_id, client_id, text, target_seq, accepted_at, stamp)
@@ -46,6 +47,7 @@ func (b *Backend) prepareBatch(ctx context.Context) error {
 			return err
 		}
 		*p.into = stmt
+		s.prepared = append(s.prepared, stmt)
 	}
 	b.batch = s
 	return nil
@@ -55,10 +57,8 @@ func (s *batchStatements) close() {
 	if s == nil {
 		return
 	}
-	for _, stmt := range []*sql.Stmt{s.begin, s.commit, s.rollback, s.allowed, s.head, s.insert, s.repeated, s.moveConversation, s.advanceHorizon} {
-		if stmt != nil {
-			_ = stmt.Close()
-		}
+	for _, stmt := range s.prepared {
+		_ = stmt.Close()
 	}
 }
 

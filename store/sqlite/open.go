@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 
 	"holdline/migrations"
@@ -153,25 +151,10 @@ func setPragma(ctx context.Context, conn driver.Conn, p pragma) error {
 
 // Migrate brings the schema up to date.
 func (b *Backend) Migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations.SQLite, "sqlite")
-	if err != nil {
-		return err
-	}
 	// goose wants a pool of its own: the writer's one connection is held.
 	db := open(b.path, url.Values{"_txlock": {"immediate"}}, pragmas{{"busy_timeout", "5000"}, {"synchronous", "2"}}, 1)
 	defer func() { _ = db.Close() }()
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db.DB, files, goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return err
-	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the schema version of %s: %w", b.path, err)
-	}
-	if current > target {
-		return fmt.Errorf("%s has schema version %d, this holdline knows %d: use a newer holdline", b.path, current, target)
-	}
-	if _, err := provider.Up(ctx); err != nil {
+	if err := migrations.SQLite(ctx, db.DB); err != nil {
 		return fmt.Errorf("migrating %s: %w", b.path, err)
 	}
 	return nil

@@ -89,12 +89,6 @@ func (b *Backend) Horizon(ctx context.Context) (h, closed int64, err error) {
 // CloseHorizon implements store.Backend: each write closes its own.
 func (b *Backend) CloseHorizon(context.Context) error { return nil }
 
-// UniqueViolation implements store.Backend.
-func (b *Backend) UniqueViolation(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-}
-
 // classify gives the database's failures their meaning; others pass through.
 func classify(err error) error {
 	var e *sqlite.Error

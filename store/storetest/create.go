@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"holdline/store"
@@ -113,26 +111,11 @@ func (s *suite) create(t *testing.T) {
 		w := s.world(t)
 		ann := w.user("ann")
 		w.user("bob")
-		var made atomic.Int32
-		var mu sync.Mutex
-		ids := make(map[store.ID]bool)
-		together(8, func(int) {
-			c, created, err := w.store.CreateConversation(w.Context(), store.NewConversation{
-				Actor: ann, Kind: store.KindGroup, Title: "t", Members: []string{"bob"}, ClientID: "g-1",
-			})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if created {
-				made.Add(1)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			ids[c.ID] = true
+		made, conversations := w.createAtOnce(8, func(int) store.NewConversation {
+			return store.NewConversation{Actor: ann, Kind: store.KindGroup, Title: "t", Members: []string{"bob"}, ClientID: "g-1"}
 		})
-		equal(w, "created", made.Load(), 1)
-		equal(w, "conversations", len(ids), 1)
+		equal(w, "created", made, 1)
+		equal(w, "conversations", conversations, 1)
 		equal(w, "events", w.number(`SELECT COUNT(*) FROM events`), 1)
 	})
 

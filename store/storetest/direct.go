@@ -3,7 +3,6 @@ package storetest
 import (
 	"errors"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"holdline/store"
@@ -67,27 +66,12 @@ func (s *suite) direct(t *testing.T) {
 		for range 6 {
 			a, b := "a"+lower(store.NewID()), "b"+lower(store.NewID())
 			actors := []store.Actor{w.user(a), w.user(b)}
-			var made atomic.Int32
-			var mu sync.Mutex
-			ids := make(map[store.ID]bool)
-			together(4, func(i int) {
+			made, conversations := w.createAtOnce(4, func(i int) store.NewConversation {
 				other := []string{b, a}[i%2]
-				c, created, err := w.store.CreateConversation(w.Context(), store.NewConversation{
-					Actor: actors[i%2], Kind: store.KindDirect, Members: []string{other},
-				})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if created {
-					made.Add(1)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				ids[c.ID] = true
+				return store.NewConversation{Actor: actors[i%2], Kind: store.KindDirect, Members: []string{other}}
 			})
-			equal(w, "created", made.Load(), 1)
-			equal(w, "conversations", len(ids), 1)
+			equal(w, "created", made, 1)
+			equal(w, "conversations", conversations, 1)
 		}
 		equal(w, "conversations", w.number(`SELECT COUNT(*) FROM conversations`), 6)
 	})

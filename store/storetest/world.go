@@ -308,6 +308,28 @@ func together(n int, fn func(i int)) {
 	all.Wait()
 }
 
+// createAtOnce makes n creations at the same time, and returns how many of them
+// made something and how many conversations they were told of.
+func (w *world) createAtOnce(n int, request func(i int) store.NewConversation) (made, conversations int) {
+	w.Helper()
+	var mu sync.Mutex
+	ids := make(map[store.ID]bool)
+	together(n, func(i int) {
+		c, created, err := w.store.CreateConversation(w.Context(), request(i))
+		if err != nil {
+			w.Error(err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		ids[c.ID] = true
+		if created {
+			made++
+		}
+	})
+	return made, len(ids)
+}
+
 func equal[T comparable](w *world, what string, got, want T) {
 	w.Helper()
 	if got != want {
