@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -153,10 +154,14 @@ func (r *rule) string(field, v string) error {
 	return nil
 }
 
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
 // json checks one JSON text strictly: besides the schema it refuses null,
 // repeated names, invalid UTF-8, lone surrogates, NUL and whatever follows.
 func (r *rule) json(body []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	dec := decoders.Get().(*jsontext.Decoder)
+	defer decoders.Put(dec)
+	dec.Reset(bytes.NewBuffer(body))
 	if err := r.value(dec, ""); err != nil {
 		return err
 	}

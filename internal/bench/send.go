@@ -142,15 +142,15 @@ func measureSend(ctx context.Context, o *Options, w *world) (_ *SendResult, err 
 	err = w.beside(ctx, MeasureSend, func(bare, server *child) (err error) {
 		sides := []*child{bare, server}
 		senders := make([][]*sender, len(sides))
-		for i, c := range sides {
-			if senders[i], err = openSenders(c.addr, o.Connections, w.users, w.text); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			defer func() { err = errors.Join(err, closeSenders(senders[i])) }()
-		}
+		defer func() { err = errors.Join(err, closeSenders(senders[0]), closeSenders(senders[1])) }()
 		for n := range o.Rounds {
 			var rates [2]Rate
 			for i, c := range sides {
+				if n == 0 { // not before its turn: a server closes a connection that asks for nothing
+					if senders[i], err = openSenders(c.addr, o.Connections, w.users, w.text); err != nil {
+						return fmt.Errorf("%s: %w", c.name, err)
+					}
+				}
 				if rates[i], err = loadFor(ctx, c, senders[i], conversations, o.Duration); err != nil {
 					return fmt.Errorf("%s: %w", c.name, err)
 				}

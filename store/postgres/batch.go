@@ -33,7 +33,10 @@ func (b *Backend) AppendBatch(items []*store.Append, wait bool, committed func([
 		}
 		b.batch = c
 	}
-	err := b.appendOn(b.batch, items, false, committed)
+	done, err := b.appendAtOnce(b.batch, items, committed)
+	if !done && err == nil {
+		err = b.appendOn(b.batch, items, false, committed)
+	}
 	if err != nil {
 		// It may be broken, or hold half a protocol exchange: a new one is cheap.
 		b.dropBatchConn()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 
 	"github.com/jmoiron/sqlx"
 
@@ -60,6 +61,7 @@ type batchConn struct {
 	*sqlx.Conn
 	lock, lockSkip, check, insert, try, readH *sql.Stmt
 	prepared                                  []*sql.Stmt // all of these
+	call                                      driver.Stmt // the batch in one exchange; nil where that cannot be had
 }
 
 func (b *Backend) prepareBatchConn(ctx context.Context, pool *sqlx.DB) (*batchConn, error) {
@@ -87,10 +89,19 @@ func (b *Backend) prepareBatchConn(ctx context.Context, pool *sqlx.DB) (*batchCo
 		}
 		c.prepared = append(c.prepared, *p.into)
 	}
+	var h int64
+	if err := errors.Join(c.prepareCall(ctx), c.readH.QueryRowContext(ctx).Scan(&h)); err != nil {
+		c.close()
+		return nil, err
+	}
+	b.horizon.Store(h)
 	return c, nil
 }
 
+// close closes the connection itself: what it holds is of no use to another
+// batchConn, and it may be in the middle of an exchange.
 func (c *batchConn) close() {
+	_ = c.Raw(func(any) error { return driver.ErrBadConn })
 	for _, stmt := range c.prepared {
 		_ = stmt.Close()
 	}

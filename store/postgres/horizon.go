@@ -45,7 +45,9 @@ func (b *Backend) Stamp(tx *store.Tx) (int64, error) {
 // Horizon implements store.Backend.
 func (b *Backend) Horizon(ctx context.Context) (h, closed int64, err error) {
 	var row horizonRow
-	err = b.reads.GetContext(ctx, &row, `SELECT h, closed FROM horizon WHERE id = 1`)
+	if err = b.reads.GetContext(ctx, &row, `SELECT h, closed FROM horizon WHERE id = 1`); err == nil {
+		b.horizon.Store(row.H)
+	}
 	return row.H, row.Closed, classify(err)
 }
 

@@ -9,20 +9,25 @@ import (
 	"testing"
 )
 
-// proxy stands between a node and PostgreSQL and can drop the answer to a
-// COMMIT: the server has committed, the node never hears of it.
+// proxy stands between a node and PostgreSQL and can drop the answer to what
+// commits: the server has committed, the node never hears of it.
 type proxy struct {
 	upstream string
 	listener net.Listener
-	// dropCommits: how many answers to COMMIT are still to be swallowed, with
+	commit   []byte // is in the message that commits
+	// dropCommits: how many answers to commits are still to be swallowed, with
 	// the connection cut in their place.
 	dropCommits atomic.Int32
 	dropped     atomic.Int32
 	conns       sync.WaitGroup
 }
 
-// newProxy returns the proxy and the database's URL through it.
-func newProxy(t *testing.T, direct string) (*proxy, string) {
+// commitStatement is the simple query that ends a transaction.
+const commitStatement = "COMMIT\x00"
+
+// newProxy returns the proxy and the database's URL through it. What contains
+// commit counts as a commit.
+func newProxy(t *testing.T, direct, commit string) (*proxy, string) {
 	t.Helper()
 	u, err := url.Parse(direct)
 	if err != nil {
@@ -32,7 +37,7 @@ func newProxy(t *testing.T, direct string) (*proxy, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{upstream: u.Host, listener: listener}
+	p := &proxy{upstream: u.Host, listener: listener, commit: []byte(commit)}
 	p.conns.Go(p.accept)
 	t.Cleanup(func() {
 		_ = listener.Close()
@@ -57,7 +62,7 @@ func (p *proxy) accept() {
 	}
 }
 
-// relay copies both ways until one side ends. A COMMIT in the client's bytes
+// relay copies both ways until one side ends. A commit in the client's bytes
 // arms the answer's copier, which cuts instead of delivering.
 func (p *proxy) relay(client, server net.Conn) {
 	var armed atomic.Bool
@@ -68,7 +73,7 @@ func (p *proxy) relay(client, server net.Conn) {
 		for {
 			n, err := client.Read(buf)
 			if n > 0 {
-				if bytes.Contains(buf[:n], []byte("COMMIT\x00")) && p.dropCommits.Add(-1) >= 0 {
+				if bytes.Contains(buf[:n], p.commit) && p.dropCommits.Add(-1) >= 0 {
 					armed.Store(true)
 				}
 				if _, err := server.Write(buf[:n]); err != nil {

@@ -5,14 +5,25 @@ import (
 	"testing"
 	"time"
 
+	"holdline/internal/testdb"
 	"holdline/store"
 )
 
 // A commit whose answer is lost is a named case, and repeating the send with
 // its client_id finds the one message that was stored (store promises 3 and 5).
 func TestCommitOfUnknownOutcome(t *testing.T) {
-	w := newWorld(t)
-	p, through := newProxy(t, w.url)
+	t.Run("in one call", func(t *testing.T) {
+		w := newWorld(t)
+		unknownOutcomes(t, w, w.url, `{"text `) // as in the arguments of the call
+	})
+	t.Run("step by step", func(t *testing.T) {
+		w := newWorldAt(t, testdb.Cluster(t).URL("postgres"))
+		unknownOutcomes(t, w, w.asPlainRole(), commitStatement)
+	})
+}
+
+func unknownOutcomes(t *testing.T, w *world, url, commit string) {
+	p, through := newProxy(t, url, commit)
 	var fed []store.Event
 	node := w.start(through, store.Options{
 		Feed:            func(events []store.Event) { fed = append(fed, events...) },
@@ -46,7 +57,7 @@ func TestCommitOfUnknownOutcome(t *testing.T) {
 func TestUnknownOutcomeOfAMemberChange(t *testing.T) {
 	w := newWorld(t)
 	carol := w.user("carol")
-	p, through := newProxy(t, w.url)
+	p, through := newProxy(t, w.url, commitStatement)
 	node := w.start(through, store.Options{HorizonInterval: time.Hour})
 	p.dropCommits.Store(1)
 	_, err := node.AddMembers(t.Context(), w.alice, w.group, []string{"carol"})
