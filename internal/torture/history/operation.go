@@ -6,7 +6,9 @@ type Kind string
 // The kinds of operations.
 const (
 	// Send is POST …/messages. Conversation, ClientID, Text, ReplyTo; when OK:
-	// Status, Seq and AcceptedAt.
+	// Status, Seq and AcceptedAt. Texts should differ between the messages of one
+	// user in one conversation: a log as others see it has no client_id, so a send
+	// of unknown outcome is found by its text.
 	Send Kind = "send"
 	// Create is POST /v1/conversations. Members (user ids, as asked for), ClientID;
 	// when OK: Status and Conversation.
