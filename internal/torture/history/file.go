@@ -2,6 +2,7 @@ package history
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -140,12 +141,11 @@ func Load(dir string) (*History, error) {
 }
 
 func readLines[T any](dir, name string, take func(T) error) error {
-	f, err := os.Open(filepath.Join(dir, name))
+	data, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	decoder := json.NewDecoder(bufio.NewReader(f))
+	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	for line := 1; ; line++ {
 		var v T
