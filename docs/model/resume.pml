@@ -47,6 +47,17 @@
 #ifndef WIRE
 #define WIRE 1          /* frames on the way to the client */
 #endif
+#ifdef REGLAST                  /* control: T1 is read, and only then the reader registers */
+#define REG (step == 3)
+#else
+#define REG true
+#endif
+#ifdef PUBLISHEARLY
+byte since;
+#define SINCE since
+#else
+#define SINCE K
+#endif
 #define RING 1          /* events that a ring keeps; only the control OVERRUN asks */
 #define IX(c,s)  ((c)*(L+2)+(s))
 #define ST(c,s)  st[IX(c,s)]
@@ -67,7 +78,7 @@ byte head[NC];                  /* the topics */
 /* The reader. */
 byte T, c0, slot;               /* T, T1, the scan's place */
 bit scan;
-byte step = 1;                  /* 0 just connected, 1 registered, 2 T1 is read, 3 caught up or on the last way to it */
+byte step = 1;                  /* 1 registered, 2 T1 is read, 3 the memberships are read again */
 byte pos[NC], owed[NC];
 bit known[NC];                  /* interests */
 #ifdef RINGNOMEM
@@ -121,7 +132,7 @@ chan wire = [WIRE] of { byte, byte, byte, byte, byte, byte, byte, byte };  /* c,
 #endif
 #define CT1      (scan -> c0 : 0)
 #define CSL      (scan -> slot : 0)
-#define LIVE(c)  (step > 0 && known[c] && pos[c] < head[c] && NEXT(c))
+#define LIVE(c)  (known[c] && pos[c] < head[c] && NEXT(c))
 #define PASSED(c) (!known[c] || pos[c] == ln[c] || ST(c,pos[c]+1) > c0)
 
 inline frame(c) { wire!c,pos[c],T,CT1,CSL,NAME(0),NAME(1),NAME2 }
@@ -152,14 +163,20 @@ inline look(c,above) {          /* a membership of the user in c, present or end
 	:: else -> break
 	od; j = 0
 }
-inline memberships(above) {     /* one statement */
-	known[0] = 1; i = 1;
+inline memberships() {          /* the reader's statement */
+	known[0] = 1; i = 1; do :: i < NC -> look(i,0); i++ :: else -> break od; i = 0
+}
+inline changed() {              /* the sweep's */
+	i = 1;
 	do
-	:: i < NC ->
-#ifdef CURRENTONLY              /* control: present memberships only; the removal of somebody who was away is lost */
-		if :: mem[i] -> look(i,above) :: else fi;
+	:: REG && i < NC ->
+#ifdef CURRENTONLY              /* control: it adds present memberships only */
+		if :: mem[i] -> look(i,SINCE) :: else fi;
 #else
-		look(i,above);
+		look(i,SINCE);
+#endif
+#ifdef DROPENDED                /* control: it drops the interest of an ended membership, before heads are owed */
+		if :: !mem[i] -> known[i] = 0 :: else fi;
 #endif
 		i++
 	:: else -> break
@@ -194,17 +211,19 @@ end:	do
 }
 
 inline fed(c) {                 /* a hint comes; the filler reads up to it */
-	d_step { hint[c] -> hint[c] = 0; head[c] = ln[c]; if :: step > 0 -> look(c,0) :: else fi }
+	d_step { hint[c] -> hint[c] = 0; head[c] = ln[c]; look(c,0) }
 }
-inline owe(c) {
+inline owe(c) {                 /* m: a head that the statement saw, which is one above all events with stamp <= closed */
 	if
-	:: ST(c,ln[c]) > K -> head[c] = ln[c];
-		if :: step > 0 && known[c] && pos[c] < ln[c] -> owed[c] = ln[c] :: else fi
+	:: ST(c,ln[c]) > SINCE ->
+		m = ln[c]; do :: m > 0 && ST(c,m) > kn -> m-- :: break od;
+		if :: head[c] < m -> head[c] = m :: else fi;
+		if :: REG && known[c] && pos[c] < m && owed[c] < m -> owed[c] = m :: else fi; m = 0
 	:: else
 	fi
 }
 active proctype Node() {
-	byte i, j;
+	byte i, j, m;
 end:	do
 	:: fed(0) :: fed(1)
 #if NC == 3
@@ -212,15 +231,13 @@ end:	do
 #endif
 	:: d_step { round == 0 && closed > K -> kn = closed; round = 1 }
 #ifdef PUBLISHEARLY             /* control: K is published before its conversations are owed */
-	:: d_step { round == 1 -> K = kn; if :: step > 0 -> memberships(K) :: else fi; round = 2 }
+	:: d_step { round == 1 -> since = K; K = kn; changed(); round = 2 }
+#elif defined(SWEEPNOMEM)       /* control: the sweep does not look at memberships */
+	:: d_step { round == 1 -> round = 2 }
 #else
-	:: d_step { round == 1 ->
-#ifndef SWEEPNOMEM              /* control: the sweep does not look at memberships */
-		if :: step > 0 -> memberships(K) :: else fi;
+	:: d_step { round == 1 -> changed(); round = 2 }
 #endif
-		round = 2 }
-#endif
-	:: d_step { round == 2 -> owe(0); owe(1);
+	:: atomic { round == 2 -> owe(0); owe(1);
 #if NC == 3
 		owe(2);
 #endif
@@ -234,11 +251,7 @@ active proctype Reader() {
 #ifdef OWEDFIRST
 	bit free;
 #endif
-#if defined(REGLAST) || defined(NOCATCHUP)
-	step = 0;
-#else
 	known[0] = 1;
-#endif
 end:	do
 	:: d_step { LIVE(0) -> go(0) } :: d_step { LIVE(1) -> go(1) }
 #if NC == 3
@@ -247,19 +260,14 @@ end:	do
 #ifdef OVERRUN                  /* control: a reader that the ring has passed goes on at the ring's start */
 	:: d_step { known[0] && pos[0] + RING < head[0] -> pos[0] = head[0] - RING }
 #endif
-#if defined(REGLAST)            /* control: T1 is read, and only then the reader registers */
-	:: d_step { step == 0 && !scan -> c0 = closed; step = 1 }
-	:: d_step { step == 0 && scan -> memberships(0); step = 1 }
-#elif defined(NOCATCHUP)        /* control: registers and relies on the sweep, without a scan of its own */
-	:: d_step { step == 0 -> memberships(0); step = 3 }
+#ifdef NOCATCHUP                /* control: registers and relies on the sweep, without a scan of its own */
+	:: d_step { step == 1 && !scan -> step = 3 }
 #else
 	:: d_step { step == 1 && !scan -> c0 = closed; step = 2 }
 #endif
-#ifdef REGLAST
-#endif
 	:: d_step { step == 2 ->
-#ifndef INTERESTSFIRST          /* control: the memberships are read before T1 only */
-		memberships(0);
+#ifndef MEMFIRST                /* control: the memberships are read before T1, and not again */
+		memberships();
 #endif
 		if :: c0 > T -> scan = 1 :: else -> c0 = 0 fi; step = 3 }
 	:: d_step { scan && slot < NC && !PASSED(slot) && NEXT(slot) -> go(slot) }
@@ -297,16 +305,12 @@ end:	do
 #ifdef RINGNOMEM
 			i = 0; do :: i < NC -> in[i] = vis[IX(i,pos[i])]; i++ :: else -> break od;
 #endif
-#if defined(REGLAST) || defined(NOCATCHUP)
-			step = 0;
-#else
-			memberships(0); step = 1;
-#endif
+			memberships(); step = 1;
 #ifdef OWEDFIRST
 			free = 0;
 #endif
 			i = 0; K = 0; kn = 0; round = 0 };
-		do :: K < closed -> K++ :: break od;    /* the node it comes to */
+		do :: K < closed -> K++ :: break od;        /* the node that it comes to */
 		if
 		:: K < closed -> kn = K+1; do :: kn < closed -> kn++ :: break od; if :: round = 1 :: round = 2 :: round = 3 fi
 		:: true
