@@ -131,6 +131,7 @@ var broken = []struct {
 	{"somebody sees the client_id of another", func(s *story) { s.event("stream", 5).ClientID = "m-5" }, []Promise{SeenByMembers}},
 	{"an event is seen before it was sent", func(s *story) { s.shift("e", 50) }, []Promise{SeenAfterSent}},
 	{"a cursor is reset in the same epoch", func(s *story) { s.end("stream", history.Step{Ending: &history.Ending{Code: "cursor_reset"}}) }, []Promise{NoFalseReset}},
+	{"a cursor is called invalid", func(s *story) { s.end("inbox", history.Step{Ending: &history.Ending{Code: "invalid"}}) }, []Promise{NoFalseReset}},
 	{"a cursor of the new epoch is reset", func(s *story) {
 		s.Run.Epochs = append(s.Run.Epochs, history.Epoch{At: 40, Name: "new"})
 		s.end("stream", history.Step{Ending: &history.Ending{Code: "cursor_reset"}})
@@ -172,12 +173,11 @@ var broken = []struct {
 	}, []Promise{ReceiptsForward, ReceiptsWhole}},
 	{"read is beyond delivered", func(s *story) { s.reader("inbox").Steps[3].Receipt.Delivered = 2 }, []Promise{ReceiptsForward, ReceiptsWhole}},
 	{"a receipt is beyond the log", func(s *story) {
-		s.op(history.Ack, 1).Delivered["c0"] = 12
 		s.Conversations[0].Receipts[2].Delivered = 12
 		s.tell("inbox", "cleo", 12, 0)
 		s.tell("now", "cleo", 12, 0)
 		s.tell("fork", "cleo", 12, 0)
-	}, []Promise{ReceiptsWithinLog}},
+	}, []Promise{ReceiptsAfterFact, ReceiptsWithinLog}},
 	{"a receipt of a conversation that is not there", func(s *story) {
 		s.end("inbox", history.Step{Receipt: &history.Receipt{Conversation: "c9", User: "bob"}})
 	}, []Promise{ReceiptsWithinLog}},
@@ -193,6 +193,10 @@ var broken = []struct {
 		[]Promise{ReceiptsAfterFact}},
 	{"a receipt is further than any ack", func(s *story) { s.tell("away", "cleo", 5, 0) }, []Promise{ReceiptsAfterFact}},
 	{"a refused ack is told", func(s *story) { s.op(history.Ack, 0).Outcome = history.Refused }, []Promise{ReceiptsAfterFact}},
+	{"an ack beyond the end counts after all", func(s *story) {
+		s.did(history.Operation{Kind: history.Ack, User: "cleo", Begin: 1900, End: 1910, Outcome: history.Unknown, Read: map[string]int64{"c0": 99}})
+		s.tell("away", "cleo", 11, 11)
+	}, []Promise{ReceiptsAfterFact}},
 	{"a bare seq counts as a cursor handed back", func(s *story) { s.reader("fork").Steps[0].Request.Cursor = false }, []Promise{ReceiptsAfterFact}},
 	{"a list of receipts is ahead of the acks", func(s *story) { s.op(history.Receipts, 0).Receipts[1].Read = 3 }, []Promise{ReceiptsAfterFact}},
 	{"the final watermarks are ahead of the acks", func(s *story) {
@@ -334,6 +338,28 @@ func TestReceiptsThatAreOffAreNotMissed(t *testing.T) {
 	}
 	s.op(history.Receipts, 0).Receipts[0].Read = 0
 	mustPass(t, s.History)
+}
+
+// With history "all" an inbox gives what came after its cursor, which may lie
+// between the last removal and the joining.
+func TestAnInboxMayBeginBeforeTheJoining(t *testing.T) {
+	for _, first := range []int64{1, 2, 3, 4} {
+		s := newStory()
+		s.Conversations[0].History = "all"
+		s.op(history.State, 1).State = &history.View{FirstSeq: 1, LastSeq: 10, Unread: 3} // above the removal at 6
+		for _, id := range []string{"dora", "away"} {
+			s.without(id, 4, 5, 6, 7, 8, 9, 10, 11)
+			r := s.reader(id)
+			r.Form, r.Conversation, r.Begin, r.Steps = history.InboxPoll, "", 415, nil
+			r.Start = history.Start{From: history.FromStart}
+			s.see(r, 420, []int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}[first-1:]...)
+		}
+		mustPass(t, s.History)
+		s.without("dora", 4)
+		if report := Check(s.History, Options{}); report.Totals[SeenWhole] != 1 {
+			t.Errorf("the joining is left out behind seq %d: %v", first-1, report.Totals)
+		}
+	}
 }
 
 func TestNotDecidedIsNotOK(t *testing.T) {

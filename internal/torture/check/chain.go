@@ -206,15 +206,15 @@ func (c *checker) coverAbsences(r *history.Reader) {
 // checkEnding judges what ended a chain. since is when its last request began.
 func (c *checker) checkEnding(r *history.Reader, s *chain, since int64, step *history.Step) {
 	switch step.Ending.Code {
-	case "cursor_reset":
+	case "cursor_reset", "invalid":
 		for _, epoch := range c.h.Run.Epochs[min(1, len(c.h.Run.Epochs)):] {
 			// When exactly the epoch changed is not known, only when that was seen.
 			if epoch.At >= s.root.Begin {
 				return
 			}
 		}
-		c.violate(NoFalseReset, r.Conversation, r.Client, "reader %s (%s) was told cursor_reset at %s, and the epoch has not changed since its chain began at %s",
-			r.ID, r.Form, at(step.At), at(s.root.Begin))
+		c.violate(NoFalseReset, r.Conversation, r.Client, "reader %s (%s) was told %s at %s, and the epoch has not changed since its chain began at %s",
+			r.ID, r.Form, step.Ending.Code, at(step.At), at(s.root.Begin))
 	case "not_found", "forbidden":
 		v := c.conversations[r.Conversation]
 		if v != nil && v.stayed(r.User) < since {

@@ -45,7 +45,7 @@ const (
 	SeenByMembers Promise = "seen-by-members"
 	// SeenAfterSent: nothing is seen before its send began.
 	SeenAfterSent Promise = "seen-after-sent"
-	// NoFalseReset: a cursor of this epoch is never reset.
+	// NoFalseReset: a cursor of this epoch is never reset, nor called invalid.
 	NoFalseReset Promise = "no-false-reset"
 	// NoFalseEnd: a chain of somebody who stayed a member is not ended as if
 	// they were none.

@@ -123,17 +123,24 @@ func (c *checker) checkReceipts() {
 	}
 }
 
-// causedBy notes what an ack may move.
+// causedBy notes what an ack may move: nothing beyond the end of a log, even if
+// the refusal of that did not arrive.
 func (c *checker) causedBy(o *history.Operation) {
 	end := int64(never)
 	if o.Outcome == history.OK {
 		end = o.End
 	}
+	note := func(id string, delivered, read int64) {
+		if v := c.conversations[id]; v != nil && delivered <= v.head {
+			p := place{o.User, id}
+			c.causes[p] = append(c.causes[p], cause{begin: o.Begin, end: end, delivered: delivered, read: read})
+		}
+	}
 	for id, seq := range o.Delivered {
-		c.causes[place{o.User, id}] = append(c.causes[place{o.User, id}], cause{begin: o.Begin, end: end, delivered: seq})
+		note(id, seq, 0)
 	}
 	for id, seq := range o.Read {
-		c.causes[place{o.User, id}] = append(c.causes[place{o.User, id}], cause{begin: o.Begin, end: end, delivered: seq, read: seq})
+		note(id, seq, seq)
 	}
 }
 

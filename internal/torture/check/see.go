@@ -105,8 +105,9 @@ func (c *checker) advance(v *conversation, r *history.Reader, s *chain, e *histo
 
 // missing lists what should have come between the seqs after and next: all that
 // the reader's user may see. On one conversation nothing may be passed over
-// without a hidden event. In an inbox a time of membership may also begin with
-// the joining, whatever was before it.
+// without a hidden event. In an inbox a time of membership begins with the
+// joining at the latest: of what was said before it and may be seen too, an
+// inbox gives what came after its cursor.
 func (v *conversation) missing(r *history.Reader, after, next int64) []int64 {
 	if next == after+1 {
 		return nil
@@ -114,7 +115,7 @@ func (v *conversation) missing(r *history.Reader, after, next int64) []int64 {
 	if !r.Form.Inbox() {
 		return between(after, next)
 	}
-	if in, ok := v.stretchAt(r.User, next); ok && next == in.join && after < in.from {
+	if in, ok := v.stretchAt(r.User, next); ok && next <= in.join && after < in.from {
 		next = in.from
 	}
 	var all []int64

@@ -59,7 +59,7 @@ func (s *simulation) begin(user string, form history.Form) *client {
 func (c *client) fromNow(s *simulation) {
 	c.reader.Start = history.Start{From: history.FromNow, Snapshot: make(map[string]int64)}
 	for _, r := range s.rooms {
-		c.place.at[r.id] = -1 // from their joining on
+		c.place.at[r.id] = -1 // from about their joining on
 		if r.member(c.reader.User) {
 			c.reader.Start.Snapshot[r.id] = r.head()
 			c.place.at[r.id] = r.head()
@@ -139,8 +139,9 @@ func (s *simulation) find(id string) *room {
 func (c *client) follow(s *simulation, r *room, limit int) int {
 	user, inbox := c.reader.User, c.reader.Form.Inbox()
 	if c.place.at[r.id] < 0 && r.member(user) {
-		all := r.times[user]
-		c.place.at[r.id] = all[len(all)-1].join - 1
+		// What was said before the joining and may be seen comes in part.
+		last := r.times[user][len(r.times[user])-1]
+		c.place.at[r.id] = last.from - 1 + s.rand.Int64N(last.join-last.from+1)
 	}
 	for seq := max(0, c.place.at[r.id]) + 1; seq <= r.head() && limit > 0 && c.place.at[r.id] >= 0; seq++ {
 		if r.sees(user, seq) {
