@@ -192,6 +192,7 @@ var broken = []struct {
 	},
 		[]Promise{ReceiptsAfterFact}},
 	{"a receipt is further than any ack", func(s *story) { s.tell("away", "cleo", 5, 0) }, []Promise{ReceiptsAfterFact}},
+	{"a delivery is told as read", func(s *story) { s.tell("away", "cleo", 4, 1) }, []Promise{ReceiptsAfterFact}},
 	{"a refused ack is told", func(s *story) { s.op(history.Ack, 0).Outcome = history.Refused }, []Promise{ReceiptsAfterFact}},
 	{"an ack beyond the end counts after all", func(s *story) {
 		s.did(history.Operation{Kind: history.Ack, User: "cleo", Begin: 1900, End: 1910, Outcome: history.Unknown, Read: map[string]int64{"c0": 99}})
@@ -323,6 +324,16 @@ func TestAResetInANewEpochIsHonest(t *testing.T) {
 	s.Run.Epochs = append(s.Run.Epochs, history.Epoch{At: 500, Name: "new"})
 	s.end("stream", history.Step{Ending: &history.Ending{Code: "cursor_reset"}})
 	s.end("fork", history.Step{Ending: &history.Ending{Code: "cursor_reset"}}) // its cursor is from before
+	mustPass(t, s.History)
+}
+
+func TestAConversationIsSeenBeforeItsCreationIsAnswered(t *testing.T) {
+	s := newStory()
+	o := s.op(history.Create, 0)
+	again := *o
+	o.Outcome, o.Status, o.Conversation = history.Unknown, 0, ""
+	again.Begin, again.End = 1500, 1510
+	s.Operations = append(s.Operations, again)
 	mustPass(t, s.History)
 }
 
