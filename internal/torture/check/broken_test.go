@@ -337,6 +337,18 @@ func TestAConversationIsSeenBeforeItsCreationIsAnswered(t *testing.T) {
 	mustPass(t, s.History)
 }
 
+// Who has got their removal, seq 6, lacks nothing up to 7, which they cannot see.
+func TestAReceiptMayStandBehindAnAbsence(t *testing.T) {
+	s := newStory()
+	s.insert("dora", 3, history.Step{At: 630, Request: &history.Request{Covers: 3, Cursor: true}})
+	s.tell("away", "dora", 7, 0)
+	mustPass(t, s.History)
+	s.tell("away", "dora", 8, 0)
+	if report := Check(s.History, Options{}); report.Totals[ReceiptsAfterFact] != 1 {
+		t.Errorf("a receipt that goes on behind the absence: %v", report.Totals)
+	}
+}
+
 func TestReceiptsThatAreOffAreNotMissed(t *testing.T) {
 	s := newStory()
 	s.Users[1].ReceiptsOff = true
