@@ -44,6 +44,10 @@ var rules = []rule{
 	{"internal/e2e", nil},     // tests only
 	{"internal/foreign", nil}, // tests only
 	{"internal/bench", []string{"store", "store/sqlite", "store/postgres"}},
+	{"internal/torture/history", nil},
+	{"internal/torture/check", []string{"internal/torture/history"}},
+	{"internal/torture/netfault", nil},
+	{"internal/torture", []string{"internal/torture/...", "store/sqlite", "store/postgres", "internal/testdb/..."}},
 	{"cmd", []string{"api", "poller", "store", "store/...", "internal/..."}},
 }
 
