@@ -27,7 +27,7 @@ func (b *Backend) AppendBatch(items []*store.Append, wait bool, committed func([
 	b.lane.Lock()
 	defer b.lane.Unlock()
 	if b.batch == nil {
-		c, err := b.prepareBatchConn(context.Background(), b.batches)
+		c, err := b.prepareLane(context.Background())
 		if err != nil {
 			return classify(err)
 		}

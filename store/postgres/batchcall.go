@@ -119,18 +119,19 @@ func (b *Backend) appendAtOnce(c *batchConn, items []*store.Append, committed fu
 
 // readCall reads the one row, then up to the end: an error of the commit comes
 // after the row.
-func readCall(rows driver.Rows, seqs, times *pq.Int64Array) error {
+func readCall(rows driver.Rows, seqs, times *pq.Int64Array) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	values := make([]driver.Value, 2)
 	if err := rows.Next(values); err != nil {
-		return errors.Join(err, rows.Close())
+		return err
 	}
 	if err := errors.Join(seqs.Scan(values[0]), times.Scan(values[1])); err != nil {
-		return errors.Join(err, rows.Close())
+		return err
 	}
 	if err := rows.Next(values); !errors.Is(err, io.EOF) {
-		return errors.Join(fmt.Errorf("after the answer to a batch: %w", err), rows.Close())
+		return fmt.Errorf("after the answer to a batch: %w", err)
 	}
-	return rows.Close()
+	return nil
 }
 
 // batchCall is a batch as the arguments of the call.
@@ -207,7 +208,8 @@ func (c *batchCall) arguments(stamp int64, now store.Millis) []driver.NamedValue
 	return named
 }
 
-// appendIntegers appends an array literal (PostgreSQL manual, "Array Value Input").
+// appendIntegers appends an array literal (PostgreSQL manual, "Array Value
+// Input"). pq.Array would make each a string first: a copy of every text.
 func appendIntegers(b []byte, values []int64) []byte {
 	b = append(b, '{')
 	for i, v := range values {

@@ -60,8 +60,7 @@ const lanePlans = `SET plan_cache_mode = force_generic_plan; SET enable_seqscan 
 type batchConn struct {
 	*sqlx.Conn
 	lock, lockSkip, check, insert, try, readH *sql.Stmt
-	prepared                                  []*sql.Stmt // all of these
-	call                                      driver.Stmt // the batch in one exchange; nil where that cannot be had
+	call                                      driver.Stmt // the lane's batch in one exchange; nil where that cannot be had
 }
 
 func (b *Backend) prepareBatchConn(ctx context.Context, pool *sqlx.DB) (*batchConn, error) {
@@ -87,8 +86,18 @@ func (b *Backend) prepareBatchConn(ctx context.Context, pool *sqlx.DB) (*batchCo
 			c.close()
 			return nil, err
 		}
-		c.prepared = append(c.prepared, *p.into)
 	}
+	return c, nil
+}
+
+// prepareLane is prepareBatchConn for the lane, which also makes the call.
+func (b *Backend) prepareLane(ctx context.Context) (*batchConn, error) {
+	c, err := b.prepareBatchConn(ctx, b.batches)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
 	var h int64
 	if err := errors.Join(c.prepareCall(ctx), c.readH.QueryRowContext(ctx).Scan(&h)); err != nil {
 		c.close()
@@ -98,14 +107,11 @@ func (b *Backend) prepareBatchConn(ctx context.Context, pool *sqlx.DB) (*batchCo
 	return c, nil
 }
 
-// close closes the connection itself: what it holds is of no use to another
-// batchConn, and it may be in the middle of an exchange.
+// close closes the connection itself, and its statements with it: what it holds
+// is of no use to another batchConn, and it may be in the middle of an exchange.
+// Raw gives a connection up whose function calls it bad.
 func (c *batchConn) close() {
 	_ = c.Raw(func(any) error { return driver.ErrBadConn })
-	for _, stmt := range c.prepared {
-		_ = stmt.Close()
-	}
-	_ = c.Close()
 }
 
 // rawTx is a transaction that database/sql does not know of: a sql.Tx keeps its

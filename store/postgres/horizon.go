@@ -42,7 +42,7 @@ func (b *Backend) Stamp(tx *store.Tx) (int64, error) {
 	}
 }
 
-// Horizon implements store.Backend.
+// Horizon implements store.Backend. It also renews the guess of the next batch.
 func (b *Backend) Horizon(ctx context.Context) (h, closed int64, err error) {
 	var row horizonRow
 	if err = b.reads.GetContext(ctx, &row, `SELECT h, closed FROM horizon WHERE id = 1`); err == nil {
