@@ -47,7 +47,6 @@ var rules = []rule{
 	{"internal/torture/history", nil},
 	{"internal/torture/check", []string{"internal/torture/history"}},
 	{"internal/torture/netfault", nil},
-	{"internal/torture", []string{"internal/torture/...", "store/sqlite", "store/postgres", "internal/testdb/..."}},
 	{"cmd", []string{"api", "poller", "store", "store/...", "internal/..."}},
 }
 

@@ -42,23 +42,13 @@ func (c *checker) indexAppends() {
 			if o.Outcome == history.OK && o.Kind != history.Title {
 				continue
 			}
-			key := change{conversation: o.Conversation, sender: o.User, action: action(o.Kind), title: o.Text}
-			if o.Kind == history.Title {
+			for _, key := range changesAsked(o) {
 				changes[key] = append(changes[key], o)
-			}
-			for _, user := range o.Members {
-				key := change{conversation: o.Conversation, sender: o.User, action: action(o.Kind), user: user}
-				changes[key] = append(changes[key], o)
-			}
-		case history.State:
-			if o.State != nil && o.Outcome == history.OK {
-				v.proof(evidence{o.End, o.State.LastSeq, "the conversation as shown", o.Client})
-			}
-		case history.Head:
-			if o.Outcome == history.OK {
-				v.proof(evidence{o.End, o.Seq, "a page of the log", o.Client})
 			}
 		}
+	}
+	for v, r := range c.freshReads() {
+		v.proof(evidence{r.End, r.seq, r.what, r.Client})
 	}
 	for _, v := range c.order {
 		v.placeChanges(changes)
@@ -71,6 +61,30 @@ func (c *checker) indexAppends() {
 
 // change identifies what an operation other than a send asks for.
 type change struct{ conversation, sender, action, user, title string }
+
+// changesAsked is what an operation other than a send or a creation asks for.
+func changesAsked(o *history.Operation) []change {
+	if o.Kind == history.Title {
+		return []change{{conversation: o.Conversation, sender: o.User, action: action(o.Kind), title: o.Text}}
+	}
+	asked := make([]change, len(o.Members))
+	for i, user := range o.Members {
+		asked[i] = change{conversation: o.Conversation, sender: o.User, action: action(o.Kind), user: user}
+	}
+	return asked
+}
+
+// changeBy is the change that an entry of the log records; false for messages,
+// for the creation, and for roles, which pass on by themselves.
+func (v *conversation) changeBy(e *history.Event) (change, bool) {
+	switch {
+	case e.Type == "title":
+		return change{conversation: v.ID, sender: e.Sender, action: action(history.Title), title: e.Title}, true
+	case e.Type == "member" && e.Action != "role":
+		return change{conversation: v.ID, sender: e.Sender, action: e.Action, user: e.User}, true
+	}
+	return change{}, false
+}
 
 func action(k history.Kind) string {
 	switch k {
@@ -146,13 +160,8 @@ func (v *conversation) placeChanges(changes map[change][]*history.Operation) {
 		if e.end != never {
 			continue
 		}
-		key := change{conversation: v.ID, sender: m.Sender}
-		switch m.Type {
-		case "member":
-			key.action, key.user = m.Action, m.User
-		case "title":
-			key.action, key.title = "title", m.Title
-		default:
+		key, ok := v.changeBy(m)
+		if !ok {
 			continue
 		}
 		for i, o := range changes[key] {

@@ -58,7 +58,7 @@ func (s *chain) skip(id string, seq int64) {
 	if s.skipped[id] == nil {
 		s.skipped[id] = make(map[int64]bool)
 	}
-	if len(s.skipped[id]) < 10_000 {
+	if len(s.skipped[id]) < mostMissing {
 		s.skipped[id][seq] = true
 	}
 }

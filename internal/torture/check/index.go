@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -218,7 +219,7 @@ func (c *checker) indexSends() {
 		}
 	}
 	for _, s := range all {
-		slices.SortStableFunc(s.attempts, func(a, b *history.Operation) int { return int(a.Begin - b.Begin) })
+		slices.SortStableFunc(s.attempts, func(a, b *history.Operation) int { return cmp.Compare(a.Begin, b.Begin) })
 		v := c.conversations[s.Conversation]
 		if v == nil {
 			if s.answered != nil {

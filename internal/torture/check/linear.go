@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,18 +34,12 @@ type interval struct {
 // that is sent to and freshly read.
 func (c *checker) checkLinearizable() {
 	reads := make(map[*conversation][]interval)
-	for i := range c.h.Operations {
-		o := &c.h.Operations[i]
-		v := c.conversations[o.Conversation]
-		if v == nil || o.Outcome != history.OK {
-			continue
+	for v, r := range c.freshReads() {
+		what := r.Client + " read"
+		if r.Kind == history.State {
+			what = r.Client + " was shown"
 		}
-		switch {
-		case o.Kind == history.Head:
-			reads[v] = append(reads[v], interval{step{false, o.Seq, o.Client + " read"}, o.Begin, o.End})
-		case o.Kind == history.State && o.State != nil:
-			reads[v] = append(reads[v], interval{step{false, o.State.LastSeq, o.Client + " was shown"}, o.Begin, o.End})
-		}
+		reads[v] = append(reads[v], interval{step{false, r.seq, what}, r.Begin, r.End})
 	}
 	for _, v := range c.order {
 		c.linearize(v, append(v.intervals(), reads[v]...))
@@ -87,14 +82,9 @@ func (c *checker) linearize(v *conversation, all []interval) {
 	for _, i := range all {
 		blocks[i.block()] = append(blocks[i.block()], i)
 	}
-	numbers := make([]int64, 0, len(blocks))
-	for n := range blocks {
-		numbers = append(numbers, n)
-	}
-	slices.Sort(numbers)
 	deadline := time.Now().Add(c.options.Timeout)
 	var latest interval // the one that began last in the blocks so far
-	for _, n := range numbers {
+	for _, n := range slices.Sorted(maps.Keys(blocks)) {
 		block := blocks[n]
 		for _, i := range block {
 			if i.end < latest.begin {

@@ -1,8 +1,8 @@
 package check
 
 import (
+	"maps"
 	"slices"
-	"strings"
 
 	"holdline/internal/torture/history"
 )
@@ -145,13 +145,8 @@ func (c *checker) checkMembers() {
 			if _, ok := v.memberAt(e.Sender, e.Seq-1); !ok && e.Type != "created" {
 				c.violate(Membership, v.ID, "", "%s, and %s was no member then", describe(e), e.Sender)
 			}
-			var key change
-			switch {
-			case e.Type == "title":
-				key = change{v.ID, e.Sender, "title", "", e.Title}
-			case e.Type == "member" && e.Action != "role":
-				key = change{v.ID, e.Sender, e.Action, e.User, ""}
-			default:
+			key, ok := v.changeBy(e)
+			if !ok {
 				continue
 			}
 			if asked[key]--; asked[key] < 0 {
@@ -182,11 +177,8 @@ func (c *checker) checkAnsweredChanges() map[change]int {
 		if o.Outcome == history.Refused || v == nil {
 			continue
 		}
-		if o.Kind == history.Title {
-			asked[change{o.Conversation, o.User, "title", "", o.Text}]++
-		}
-		for _, user := range o.Members {
-			asked[change{o.Conversation, o.User, action(o.Kind), user, ""}]++
+		for _, key := range changesAsked(o) {
+			asked[key]++
 		}
 		for j := range o.Events {
 			want := &o.Events[j]
@@ -219,18 +211,9 @@ func (c *checker) checkMemberList(v *conversation) {
 			c.violate(Membership, v.ID, "", "%s is listed as a member from seq %d; by the log they joined at %d", m.User, m.FromSeq, join)
 		}
 	}
-	for _, user := range sortedKeys(v.stretches) {
+	for _, user := range slices.Sorted(maps.Keys(v.stretches)) {
 		if v.member(user) && !listed[user] {
 			c.violate(Membership, v.ID, "", "%s is a member by the log and not in the list of members", user)
 		}
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, strings.Compare)
-	return keys
 }

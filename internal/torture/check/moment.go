@@ -1,6 +1,7 @@
 package check
 
 import (
+	"iter"
 	"sort"
 
 	"holdline/internal/torture/history"
@@ -14,22 +15,40 @@ func (c *checker) checkMoments() {
 		timelines[v.ID] = newTimeline(v)
 		c.checkRealTime(v)
 	}
-	for i := range c.h.Operations {
-		o := &c.h.Operations[i]
-		v := c.conversations[o.Conversation]
-		if v == nil || o.Outcome != history.OK {
-			continue
-		}
-		seq, what := o.Seq, "a page of the log"
-		switch {
-		case o.Kind == history.State && o.State != nil:
-			seq, what = o.State.LastSeq, "the conversation as shown"
-		case o.Kind == history.Head:
-		default:
-			continue
-		}
+	for v, r := range c.freshReads() {
 		c.report.Counts.Reads++
-		c.checkRead(v, timelines[v.ID], o, seq, what)
+		c.checkRead(v, timelines[v.ID], r)
+	}
+}
+
+// freshRead is an answered operation that showed how far a log had got.
+type freshRead struct {
+	*history.Operation
+	seq  int64
+	what string
+}
+
+// freshReads gives those of all conversations that the history has a log of.
+func (c *checker) freshReads() iter.Seq2[*conversation, freshRead] {
+	return func(yield func(*conversation, freshRead) bool) {
+		for i := range c.h.Operations {
+			o := &c.h.Operations[i]
+			v := c.conversations[o.Conversation]
+			if v == nil || o.Outcome != history.OK {
+				continue
+			}
+			r := freshRead{o, o.Seq, "a page of the log"}
+			switch {
+			case o.Kind == history.State && o.State != nil:
+				r.seq, r.what = o.State.LastSeq, "the conversation as shown"
+			case o.Kind == history.Head:
+			default:
+				continue
+			}
+			if !yield(v, r) {
+				return
+			}
+		}
 	}
 }
 
@@ -75,17 +94,17 @@ func newTimeline(v *conversation) *timeline {
 	return t
 }
 
-// checkRead checks a read that showed the log up to seq.
-func (c *checker) checkRead(v *conversation, t *timeline, o *history.Operation, seq int64, what string) {
-	n := sort.Search(len(t.proofs), func(i int) bool { return t.proofs[i].at >= o.Begin })
-	if n > 0 && t.proofs[n-1].seq > seq {
+// checkRead compares a fresh read with what others were shown before.
+func (c *checker) checkRead(v *conversation, t *timeline, r freshRead) {
+	n := sort.Search(len(t.proofs), func(i int) bool { return t.proofs[i].at >= r.Begin })
+	if n > 0 && t.proofs[n-1].seq > r.seq {
 		p := t.proofs[n-1]
-		c.violate(FreshReads, v.ID, o.Client, "%s, asked for at %s (%s), ended at seq %d; %s had shown seq %d to %s at %s", what, at(o.Begin), o.Node, seq, p.what, p.seq, p.client, at(p.at))
+		c.violate(FreshReads, v.ID, r.Client, "%s, asked for at %s (%s), ended at seq %d; %s had shown seq %d to %s at %s", r.what, at(r.Begin), r.Node, r.seq, p.what, p.seq, p.client, at(p.at))
 	}
 	switch {
-	case seq > v.head:
-		c.violate(NoReadsAhead, v.ID, o.Client, "%s, answered at %s (%s), names seq %d, and the log ends at %d", what, at(o.End), o.Node, seq, v.head)
-	case seq >= 1 && t.started[seq-1] > o.End:
-		c.violate(NoReadsAhead, v.ID, o.Client, "%s, answered at %s (%s), names seq %d, which was begun only at %s", what, at(o.End), o.Node, seq, at(t.started[seq-1]))
+	case r.seq > v.head:
+		c.violate(NoReadsAhead, v.ID, r.Client, "%s, answered at %s (%s), names seq %d, and the log ends at %d", r.what, at(r.End), r.Node, r.seq, v.head)
+	case r.seq >= 1 && t.started[r.seq-1] > r.End:
+		c.violate(NoReadsAhead, v.ID, r.Client, "%s, answered at %s (%s), names seq %d, which was begun only at %s", r.what, at(r.End), r.Node, r.seq, at(t.started[r.seq-1]))
 	}
 }

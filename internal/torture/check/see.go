@@ -103,6 +103,9 @@ func (c *checker) advance(v *conversation, r *history.Reader, s *chain, e *histo
 	}
 }
 
+// mostMissing bounds the seqs that are remembered of one gap, and of one chain.
+const mostMissing = 10_000
+
 // missing lists what should have come between the seqs after and next: all that
 // the reader's user may see. On one conversation nothing may be passed over
 // without a hidden event. In an inbox a time of membership begins with the
@@ -120,7 +123,7 @@ func (v *conversation) missing(r *history.Reader, after, next int64) []int64 {
 	}
 	var all []int64
 	for seq := v.nextVisible(r.User, after); seq != 0 && seq < next; seq = v.nextVisible(r.User, seq) {
-		if all = append(all, seq); len(all) == 10_000 {
+		if all = append(all, seq); len(all) == mostMissing {
 			break
 		}
 	}
@@ -129,7 +132,7 @@ func (v *conversation) missing(r *history.Reader, after, next int64) []int64 {
 
 func between(after, next int64) []int64 {
 	var all []int64
-	for seq := after + 1; seq < next && len(all) < 10_000; seq++ {
+	for seq := after + 1; seq < next && len(all) < mostMissing; seq++ {
 		all = append(all, seq)
 	}
 	return all

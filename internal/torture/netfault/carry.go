@@ -17,8 +17,7 @@ func (l *link) request() carrier {
 		}
 		switch l.kind() {
 		case Delay:
-			l.strike()
-			if !l.pause(l.fault.Delay) {
+			if !l.late() {
 				return false, 0
 			}
 		case CutRequest:
@@ -55,7 +54,7 @@ func (l *link) answer() carrier {
 		begins := l.requested.Swap(false)
 		room := l.fault.After - passed
 		switch kind := l.kind(); {
-		case kind == CutAnswer && int64(len(piece)) > room, kind == Stall && int64(len(piece)) > room:
+		case (kind == CutAnswer || kind == Stall) && int64(len(piece)) > room:
 			l.strike()
 			if !write(to, piece[:max(0, room)]) || kind == Stall && !l.pause(l.fault.Delay) {
 				return false, 0
@@ -78,13 +77,13 @@ func (l *link) answer() carrier {
 func (l *link) pass(piece []byte, to net.Conn) bool { return write(to, piece) }
 
 func (l *link) delayed(piece []byte, to net.Conn) bool {
-	if l.kind() == Delay {
-		l.strike()
-		if !l.pause(l.fault.Delay) {
-			return false
-		}
-	}
-	return write(to, piece)
+	return (l.kind() != Delay || l.late()) && write(to, piece)
+}
+
+// late is the delay of one piece; false when the link was cut meanwhile.
+func (l *link) late() bool {
+	l.strike()
+	return l.pause(l.fault.Delay)
 }
 
 func (l *link) throttled(piece []byte, to net.Conn) bool {
