@@ -54,10 +54,17 @@ func (s *Server) CreateConversation(ec echo.Context) error {
 // ListConversations lists the caller's conversations, a page at a time.
 func (s *Server) ListConversations(ec echo.Context, params ListConversationsParams) error {
 	c := callOf(ec)
-	limit := pageLimit(params.Limit)
-	found, err := s.store.Conversations(c.ctx, c.who.User.ID, pageAfter(params.After), limit+1)
+	list, err := s.listConversations(c, pageAfter(params.After), pageLimit(params.Limit))
 	if err != nil {
 		return err
+	}
+	return s.answer(c, http.StatusOK, list)
+}
+
+func (s *Server) listConversations(c *call, after store.ID, limit int) (conversationList, error) {
+	found, err := s.store.Conversations(c.ctx, c.who.User.ID, after, limit+1)
+	if err != nil {
+		return conversationList{}, err
 	}
 	list := conversationList{Conversations: make([]conversationView, 0, min(limit, len(found)))}
 	size := 0
@@ -71,7 +78,7 @@ func (s *Server) ListConversations(ec echo.Context, params ListConversationsPara
 		size += len(view.LastMessage)
 		list.Conversations = append(list.Conversations, view)
 	}
-	return s.answer(c, http.StatusOK, list)
+	return list, nil
 }
 
 // GetConversation answers one conversation.

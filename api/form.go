@@ -107,6 +107,9 @@ func formValue(r *rule, name, v string) (jsontext.Value, error) {
 		n, err := strconv.ParseInt(v, 10, 64)
 		return strconv.AppendInt(nil, n, 10), err
 	}
+	if r.kind == "boolean" {
+		return jsontext.Value(v), nil
+	}
 	return jsontext.AppendQuote(nil, v)
 }
 

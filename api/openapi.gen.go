@@ -48,6 +48,60 @@ func (e NewConversationKind) Valid() bool {
 	}
 }
 
+// Defines values for InboxFrom.
+const (
+	InboxFromNow   InboxFrom = "now"
+	InboxFromStart InboxFrom = "start"
+)
+
+// Valid indicates whether the value is a known member of the InboxFrom enum.
+func (e InboxFrom) Valid() bool {
+	switch e {
+	case InboxFromNow:
+		return true
+	case InboxFromStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetInboxParamsFrom.
+const (
+	GetInboxParamsFromNow   GetInboxParamsFrom = "now"
+	GetInboxParamsFromStart GetInboxParamsFrom = "start"
+)
+
+// Valid indicates whether the value is a known member of the GetInboxParamsFrom enum.
+func (e GetInboxParamsFrom) Valid() bool {
+	switch e {
+	case GetInboxParamsFromNow:
+		return true
+	case GetInboxParamsFromStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StreamInboxParamsFrom.
+const (
+	StreamInboxParamsFromNow   StreamInboxParamsFrom = "now"
+	StreamInboxParamsFromStart StreamInboxParamsFrom = "start"
+)
+
+// Valid indicates whether the value is a known member of the StreamInboxParamsFrom enum.
+func (e StreamInboxParamsFrom) Valid() bool {
+	switch e {
+	case StreamInboxParamsFromNow:
+		return true
+	case StreamInboxParamsFromStart:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccessToken The token, for clients that cannot set the Authorization header.
 type AccessToken = string
 
@@ -240,6 +294,67 @@ type Health struct {
 // Example: 4Jx0aQ7bTz1
 type ID = string
 
+// InboxCursor A place in all of a user's conversations. Opaque, at most 128 base64url characters, good for this user only.
+//
+// Example: AcdHx1yBAgECkq0o8Zb1yA
+type InboxCursor = string
+
+// InboxPage defines model for InboxPage.
+type InboxPage struct {
+	// Cursor A place in all of a user's conversations. Opaque, at most 128 base64url characters, good for this user only.
+	//
+	// Example: AcdHx1yBAgECkq0o8Zb1yA
+	Cursor InboxCursor `json:"cursor"`
+	Events []Event     `json:"events"`
+
+	// More There is more right now. Ask again at once.
+	More     bool           `json:"more"`
+	Receipts []InboxReceipt `json:"receipts"`
+
+	// Snapshot What to draw a screen from.
+	Snapshot InboxSnapshot `json:"snapshot,omitempty,omitzero"`
+}
+
+// InboxReceipt How far one member has got in a conversation.
+type InboxReceipt struct {
+	// ConversationId Opaque.
+	//
+	// Example: 4Jx0aQ7bTz1
+	ConversationId ID `json:"conversation_id"`
+
+	// DeliveredAt When it last moved.
+	DeliveredAt  time.Time `json:"delivered_at,omitempty,omitzero"`
+	DeliveredSeq int64     `json:"delivered_seq"`
+
+	// ReadAt When it last moved.
+	ReadAt time.Time `json:"read_at,omitempty,omitzero"`
+
+	// ReadSeq 0 also for those who have turned read receipts off.
+	ReadSeq int64 `json:"read_seq"`
+
+	// UserId Opaque.
+	//
+	// Example: 4Jx0aQ7bTz1
+	UserId ID `json:"user_id"`
+}
+
+// InboxSnapshot What to draw a screen from.
+type InboxSnapshot struct {
+	// Conversations At most 1,000, of about 1 MiB.
+	Conversations []Conversation `json:"conversations"`
+
+	// More There are more conversations: go on with `GET /v1/conversations?after=` and `next`.
+	More bool `json:"more"`
+
+	// Next Opaque.
+	//
+	// Example: 4Jx0aQ7bTz1
+	Next ID `json:"next,omitempty,omitzero"`
+
+	// Receipts Of the conversations listed that have at most 256 members.
+	Receipts []InboxReceipt `json:"receipts"`
+}
+
 // JSONText The same JSON as under application/json.
 type JSONText = string
 
@@ -264,10 +379,22 @@ type Limits struct {
 
 // Me defines model for Me.
 type Me struct {
+	// ReadReceipts Whether others are told what I have read.
+	ReadReceipts bool `json:"read_receipts"`
+
 	// Role The caller's role on this server: `owner` or `user`.
 	Role    string  `json:"role"`
 	Session Session `json:"session"`
 	User    User    `json:"user"`
+}
+
+// MePatch defines model for MePatch.
+type MePatch struct {
+	// AccessToken The token, for clients that cannot set the Authorization header.
+	AccessToken AccessToken `json:"access_token,omitempty,omitzero"`
+
+	// ReadReceipts Whether others are told what I have read. Delivery is always told.
+	ReadReceipts bool `json:"read_receipts"`
 }
 
 // Member defines model for Member.
@@ -579,6 +706,9 @@ type BeforeSeq = int64
 // ConversationId defines model for ConversationId.
 type ConversationId = string
 
+// InboxFrom defines model for InboxFrom.
+type InboxFrom string
+
 // Limit defines model for Limit.
 type Limit = int
 
@@ -683,6 +813,39 @@ type StreamEventsParams struct {
 	LastEventID string `json:"Last-Event-ID,omitempty,omitzero"`
 }
 
+// GetInboxParams defines parameters for GetInbox.
+type GetInboxParams struct {
+	// Cursor The `cursor` of an answer or the `id:` of an event. Absent on a first connect.
+	Cursor InboxCursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// From Where a first connect begins. Not together with `cursor`.
+	From GetInboxParamsFrom `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// Wait How many seconds to wait for something new. Proxies commonly cut at 60.
+	Wait int `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
+
+	// Limit The most entries to answer. A page also ends at about 1 MiB.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// GetInboxParamsFrom defines parameters for GetInbox.
+type GetInboxParamsFrom string
+
+// StreamInboxParams defines parameters for StreamInbox.
+type StreamInboxParams struct {
+	// Cursor The `cursor` of an answer or the `id:` of an event. Absent on a first connect.
+	Cursor InboxCursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// From Where a first connect begins. Not together with `cursor`.
+	From StreamInboxParamsFrom `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// LastEventID The `id:` of the last event received. Set by EventSource on reconnecting. What is no cursor gets `event: reset`.
+	LastEventID string `json:"Last-Event-ID,omitempty,omitzero"`
+}
+
+// StreamInboxParamsFrom defines parameters for StreamInbox.
+type StreamInboxParamsFrom string
+
 // FindUsersParams defines parameters for FindUsers.
 type FindUsersParams struct {
 	// Handle The handle to look up.
@@ -733,6 +896,15 @@ type SendMessageFormdataRequestBody = NewMessage
 
 // SendMessageTextRequestBody defines body for SendMessage for text/plain ContentType.
 type SendMessageTextRequestBody = JSONText
+
+// UpdateMeJSONRequestBody defines body for UpdateMe for application/json ContentType.
+type UpdateMeJSONRequestBody = MePatch
+
+// UpdateMeFormdataRequestBody defines body for UpdateMe for application/x-www-form-urlencoded ContentType.
+type UpdateMeFormdataRequestBody = MePatch
+
+// UpdateMeTextRequestBody defines body for UpdateMe for text/plain ContentType.
+type UpdateMeTextRequestBody = JSONText
 
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
 type CreateSessionJSONRequestBody = NewSession
@@ -817,9 +989,18 @@ type ServerInterface interface {
 	// StreamEvents The log as Server-Sent Events
 	// (GET /v1/conversations/{conversation_id}/stream)
 	StreamEvents(ctx echo.Context, conversationId ConversationId, params StreamEventsParams) error
+	// GetInbox All conversations at once, by page or by long-poll
+	// (GET /v1/inbox)
+	GetInbox(ctx echo.Context, params GetInboxParams) error
+	// StreamInbox All conversations at once, as Server-Sent Events
+	// (GET /v1/inbox/stream)
+	StreamInbox(ctx echo.Context, params StreamInboxParams) error
 	// GetMe Who am I
 	// (GET /v1/me)
 	GetMe(ctx echo.Context) error
+	// UpdateMe Change my settings
+	// (PATCH /v1/me)
+	UpdateMe(ctx echo.Context) error
 	// GetServer Version, limits and sign-up
 	// (GET /v1/server)
 	GetServer(ctx echo.Context) error
@@ -1225,12 +1406,102 @@ func (w *ServerInterfaceWrapper) StreamEvents(ctx echo.Context) error {
 	return err
 }
 
+// GetInbox converts echo context to params.
+func (w *ServerInterfaceWrapper) GetInbox(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetInboxParams
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", ctx.QueryParams(), &params.Wait, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter wait: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetInbox(ctx, params)
+	return err
+}
+
+// StreamInbox converts echo context to params.
+func (w *ServerInterfaceWrapper) StreamInbox(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamInboxParams
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Last-Event-ID, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Last-Event-ID: %s", err))
+		}
+
+		params.LastEventID = LastEventID
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StreamInbox(ctx, params)
+	return err
+}
+
 // GetMe converts echo context to params.
 func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetMe(ctx)
+	return err
+}
+
+// UpdateMe converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateMe(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateMe(ctx)
 	return err
 }
 
@@ -1380,6 +1651,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.GET(options.BaseURL+"/v1/users/:user_id", wrapper.GetUser, options.OperationMiddlewares["getUser"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
+	router.PATCH(options.BaseURL+"/v1/me", wrapper.UpdateMe, options.OperationMiddlewares["updateMe"]...)
 	router.GET(options.BaseURL+"/v1/sessions", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
 	router.POST(options.BaseURL+"/v1/sessions", wrapper.CreateSession, options.OperationMiddlewares["createSession"]...)
 	router.DELETE(options.BaseURL+"/v1/sessions/:session_id", wrapper.EndSession, options.OperationMiddlewares["endSession"]...)
@@ -1397,6 +1669,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/conversations/:conversation_id/messages/:seq/receipts", wrapper.GetReceipts, options.OperationMiddlewares["getReceipts"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:conversation_id/events", wrapper.ListEvents, options.OperationMiddlewares["listEvents"]...)
 	router.GET(options.BaseURL+"/v1/conversations/:conversation_id/stream", wrapper.StreamEvents, options.OperationMiddlewares["streamEvents"]...)
+	router.GET(options.BaseURL+"/v1/inbox", wrapper.GetInbox, options.OperationMiddlewares["getInbox"]...)
+	router.GET(options.BaseURL+"/v1/inbox/stream", wrapper.StreamInbox, options.OperationMiddlewares["streamInbox"]...)
 	router.POST(options.BaseURL+"/v1/acks", wrapper.Acknowledge, options.OperationMiddlewares["acknowledge"]...)
 	router.GET(options.BaseURL+"/v1/server", wrapper.GetServer, options.OperationMiddlewares["getServer"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)

@@ -20,7 +20,7 @@ import (
 // rule is a schema of the contract, ready to check values with. It covers the
 // part of OpenAPI that requests of this contract use; newRule refuses the rest.
 type rule struct {
-	kind string // string, integer, array, object
+	kind string // string, integer, boolean, array, object
 
 	minLength, maxLength int // string: code points
 	pattern              *regexp.Regexp
@@ -51,6 +51,9 @@ func newRule(s *openapi3.Schema) (*rule, error) {
 		if s.Max != nil {
 			r.max = int64(*s.Max)
 		}
+		return r, nil
+	case s.Type.Is("boolean"):
+		r.kind = "boolean"
 		return r, nil
 	case s.Type.Is("array"):
 		r.kind = "array"
@@ -115,6 +118,12 @@ func (r *rule) text(field, v string) error {
 			return invalid(field, "%s must be a whole number.", field)
 		}
 		return r.integer(field, n)
+	}
+	if r.kind == "boolean" {
+		if v != "true" && v != "false" {
+			return r.wrongKind(field)
+		}
+		return nil
 	}
 	if !utf8.ValidString(v) {
 		return invalid(field, "%s must be UTF-8.", field)
@@ -186,6 +195,8 @@ func (r *rule) value(dec *jsontext.Decoder, field string) error {
 			return invalid(field, "%s must be a whole number that fits into 64 bits.", field)
 		}
 		return r.integer(field, n)
+	case (kind == 't' || kind == 'f') && r.kind == "boolean":
+		return nil
 	case kind == '[' && r.kind == "array":
 		return r.array(dec, field)
 	case kind == '{' && r.kind == "object":
@@ -263,7 +274,7 @@ func (r *rule) unknownField(name string) error {
 }
 
 func (r *rule) wrongKind(field string) error {
-	what := map[string]string{"string": "a string", "integer": "a whole number", "array": "a list", "object": "an object"}[r.kind]
+	what := map[string]string{"string": "a string", "integer": "a whole number", "boolean": "true or false", "array": "a list", "object": "an object"}[r.kind]
 	if field == "" {
 		return invalid("", "The body must be a JSON object.")
 	}

@@ -42,11 +42,15 @@ func jittered(least, most time.Duration) time.Duration {
 
 // appendHeartbeat appends the event that shows a client that the connection
 // lives and how far the log has got. It has no id: it moves no cursor. last is
-// left out while this server cannot tell (fresh is false).
+// left out while this server cannot tell (fresh is false). An inbox has neither
+// conversation (0) nor last.
 func appendHeartbeat(dst []byte, conversation store.ID, last int64, fresh bool, at time.Time) []byte {
-	dst = append(dst, `event: heartbeat`+"\n"+`data: {"type":"heartbeat","conversation_id":"`...)
-	dst = conversation.Append(dst)
-	dst = append(dst, '"')
+	dst = append(dst, `event: heartbeat`+"\n"+`data: {"type":"heartbeat"`...)
+	if conversation != 0 {
+		dst = append(dst, `,"conversation_id":"`...)
+		dst = conversation.Append(dst)
+		dst = append(dst, '"')
+	}
 	if fresh {
 		dst = append(dst, `,"last_seq":`...)
 		dst = strconv.AppendInt(dst, last, 10)

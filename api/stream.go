@@ -57,13 +57,19 @@ func (s *Server) StreamEvents(ec echo.Context, conversationID ConversationId, pa
 		s.live.done(user)
 		return s.refuseStream(c, text, errRemoved)
 	}
-	st := &stream{server: s, reader: r, user: user, conversation: id, text: text}
-	r.Watch(poller.Watch{
+	return s.stream(c, &conversationSource{r, id}, text)
+}
+
+// stream lets a source's stream go on by itself; it has been counted by begin.
+func (s *Server) stream(c *call, from source, text bool) error {
+	user := c.who.User.ID
+	st := &stream{server: s, source: from, user: user, text: text}
+	from.Watch(poller.Watch{
 		Heartbeat: s.cfg.Heartbeat, Age: s.cfg.StreamAge, Expires: c.who.ExpiresAt,
 		WriteLimit: s.cfg.WriteTimeout, Cut: st.cut,
 	})
 	if err := s.checkSession(c); err != nil {
-		r.Close()
+		from.Close()
 		s.live.done(user)
 		if store.CodeOf(err) == store.CodeUnauthorized {
 			return s.refuseStream(c, text, err)
@@ -91,7 +97,7 @@ func (s *Server) refuseStream(c *call, text bool, err error) error {
 // once, and a time to come back at. Those who asked for text can see statuses.
 func (s *Server) comeBack(c *call, err error) error {
 	id, ok := store.ParseID(c.Param("conversation_id"))
-	if !ok || wantsText(c.Request()) || problemOf(err).Status != http.StatusServiceUnavailable {
+	if !ok && c.Param("conversation_id") != "" || wantsText(c.Request()) || problemOf(err).Status != http.StatusServiceUnavailable {
 		return err
 	}
 	setStreamHeaders(c.Response().Header(), false)
@@ -242,7 +248,7 @@ func (st *stream) start(c *call) error {
 		st.end()
 		return nil
 	default:
-		st.reader.Close()
+		st.source.Close()
 		st.server.live.done(st.user)
 		return err
 	}

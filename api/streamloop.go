@@ -9,16 +9,38 @@ import (
 	"holdline/store"
 )
 
+// source is what a stream is read from: a conversation, or an inbox.
+type source interface {
+	Ending() poller.Wake
+	Wait(done <-chan struct{}) poller.Wake
+	Pause(d time.Duration)
+	BeginWrite()
+	EndWrite()
+	Watch(poller.Watch)
+	Close()
+
+	// give writes one batch of what has not been given yet.
+	give(st *stream) (wrote bool, err error)
+	// begin appends what comes first, behind the heartbeat; nil for nothing.
+	begin(st *stream) []byte
+	// heartbeat appends one.
+	heartbeat(dst []byte) []byte
+	removed() bool
+	// goal is how far everything committed by now goes, for reached.
+	goal() int64
+	reached(goal int64) bool
+	reset() error // why a cursor is void
+}
+
 // stream is one reader's stream. All of it but cut belongs to one goroutine.
 type stream struct {
-	server       *Server
-	reader       *poller.Reader
-	user         store.ID
-	conversation store.ID
-	conn         net.Conn    // nil where net/http keeps the connection
-	shared       *sharedConn // then this
-	text         bool        // lines instead of frames
-	broken       bool        // a write has failed: nothing more is written
+	server *Server
+	source source
+	user   store.ID
+	conn   net.Conn    // nil where net/http keeps the connection
+	shared *sharedConn // then this
+	text   bool        // lines instead of frames
+	broken bool        // a write has failed: nothing more is written
 }
 
 const (
@@ -48,7 +70,7 @@ func (b *batch) release() {
 func (st *stream) runHijacked(head []byte) {
 	st.run(head)
 	conn, whole := st.conn, !st.broken
-	st.reader.Close() // no cut can come any more
+	st.source.Close() // no cut can come any more
 	st.server.live.remove(st)
 	hangUp(conn, whole && st.server.live.ctx.Err() == nil)
 	st.server.live.done(st.user)
@@ -56,7 +78,7 @@ func (st *stream) runHijacked(head []byte) {
 
 // end is the end of a stream whose connection stays with net/http.
 func (st *stream) end() {
-	st.reader.Close()
+	st.source.Close()
 	st.server.live.remove(st)
 	st.server.live.done(st.user)
 }
@@ -71,32 +93,32 @@ func (st *stream) run(head []byte) {
 	var ends poller.Wake // why the stream is to end
 	var goal int64       // the head when that was noticed
 	for !st.broken {
-		why := st.reader.Ending()
+		why := st.source.Ending()
 		if why&(poller.WakeRevoked|poller.WakeReset) != 0 {
 			st.close(why)
 			return
 		}
 		if why != 0 && ends == 0 {
-			goal, _ = st.reader.Head()
+			goal = st.source.goal()
 		}
 		ends = why
-		wrote, err := st.give()
+		wrote, err := st.source.give(st)
 		switch {
 		case st.broken:
 			return
-		case st.reader.Removed():
+		case st.source.removed():
 			st.writeEnding(errRemoved)
 			return
-		case ends != 0 && (!wrote || st.reader.Position() >= goal):
+		case ends != 0 && (!wrote || st.source.reached(goal)):
 			st.close(ends)
 			return
 		case err != nil && !wrote:
 			// The store cannot be read just now. The connection is kept: whoever
 			// came back would find no more than this.
-			st.reader.Pause(retryRead)
+			st.source.Pause(retryRead)
 		}
 		// Wait returns at once while there is more to give.
-		switch why := st.reader.Wait(gone); {
+		switch why := st.source.Wait(gone); {
 		case why&poller.WakeGone != 0:
 			return
 		case why&poller.WakeHeartbeat != 0:
@@ -108,10 +130,11 @@ func (st *stream) run(head []byte) {
 // greet writes the head and what begins a stream.
 func (st *stream) greet(head []byte) {
 	if st.text {
-		st.write(append(head, '\n'))
+		st.write(append(append(head, '\n'), st.source.begin(st)...))
 		return
 	}
-	st.heartbeat(appendRetry(head, jittered(retryAtFirst, retryAtFirst+retrySpread)))
+	head = appendRetry(head, jittered(retryAtFirst, retryAtFirst+retrySpread))
+	st.write(append(st.source.heartbeat(head), st.source.begin(st)...))
 }
 
 // heartbeat writes a heartbeat, an empty line in text, behind what b holds.
@@ -120,46 +143,14 @@ func (st *stream) heartbeat(b []byte) {
 		st.write(append(b, '\n'))
 		return
 	}
-	last, fresh := st.reader.Head()
-	st.write(appendHeartbeat(b, st.conversation, last, fresh, time.Now()))
-}
-
-// give writes one batch of what the reader has not had yet.
-func (st *stream) give() (wrote bool, err error) {
-	b := batches.Get().(*batch)
-	b.frames, err = st.reader.Read(st.server.live.ctx, b.frames[:0], batchEvents, batchBytes)
-	if len(b.frames) == 0 {
-		b.release()
-		return false, err
-	}
-	if len(b.frames) == 1 && !st.text {
-		// The usual case: the bytes that all readers share, as they lie in memory.
-		if shared := b.frames[0].Shared(); shared != nil {
-			b.release()
-			st.write(shared)
-			return true, err
-		}
-	}
-	b.buf = b.buf[:0]
-	var event []byte
-	for _, f := range b.frames {
-		if st.text {
-			event = f.AppendJSON(event[:0])
-			b.buf = st.server.appendLine(b.buf, event)
-		} else {
-			b.buf = f.AppendSSE(b.buf)
-		}
-	}
-	st.write(b.buf)
-	b.release()
-	return true, err
+	st.write(st.source.heartbeat(b))
 }
 
 // close writes the end that a reason asks for.
 func (st *stream) close(why poller.Wake) {
 	switch {
 	case why&poller.WakeReset != 0:
-		st.writeEnding(&resetError{cause: &poller.ResetError{FirstSeq: st.reader.FirstSeq()}})
+		st.writeEnding(st.source.reset())
 	case why&poller.WakeRevoked != 0:
 		st.writeEnding(errSessionEnded)
 	case why&poller.WakeExpired != 0:
@@ -192,12 +183,12 @@ func (st *stream) write(b []byte) {
 		return
 	}
 	var err error
-	st.reader.BeginWrite()
+	st.source.BeginWrite()
 	if st.conn != nil {
 		_, err = st.conn.Write(b)
 	} else {
 		err = st.shared.write(b)
 	}
-	st.reader.EndWrite()
+	st.source.EndWrite()
 	st.broken = err != nil
 }

@@ -88,10 +88,30 @@ func (s *Server) GetUser(ec echo.Context, userID UserId) error {
 // GetMe answers who is asking.
 func (s *Server) GetMe(ec echo.Context) error {
 	c := callOf(ec)
+	return s.answerMe(c, c.who.User)
+}
+
+// UpdateMe changes the settings of who is asking.
+func (s *Server) UpdateMe(ec echo.Context) error {
+	c := callOf(ec)
+	var body MePatch
+	if err := s.bind(c, &body); err != nil {
+		return err
+	}
+	user, err := s.store.SetReadReceipts(c.ctx, c.actor(), body.ReadReceipts)
+	if err != nil {
+		return err
+	}
+	s.auth.Revoked(user.ID, 0) // what is remembered of the user is out of date
+	return s.answerMe(c, user)
+}
+
+func (s *Server) answerMe(c *call, user store.User) error {
 	return s.answer(c, http.StatusOK, Me{
-		User:    userView(c.who.User),
-		Role:    c.who.User.Role,
-		Session: c.sessionView(c.who.Session),
+		User:         userView(user),
+		Role:         user.Role,
+		ReadReceipts: user.ReadReceipts,
+		Session:      c.sessionView(c.who.Session),
 	})
 }
 

@@ -41,7 +41,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	must(t, err)
 	must(t, backend.Migrate(ctx))
 	live := poller.New(poller.Options{Logger: logger})
-	log, err := store.New(ctx, backend, store.Options{Logger: logger, Feed: live.Feed})
+	log, err := store.New(ctx, backend, store.Options{Logger: logger, Feed: live.Feed, FeedMoved: live.FeedMoved})
 	must(t, err)
 	must(t, live.Start(ctx, log))
 	cfg := Config{Store: log, Poller: live, Logger: logger, Version: "test", SignUp: SignUpOpen}

@@ -24,12 +24,13 @@ type entry struct {
 	jsonAt, jsonEnd int32    // where the JSON stands in frame
 	ownAt           int32    // where own goes in frame
 	own             []byte   // the piece for the sender's own readers: `"client_id":"…",`
+	stamp           int64    // the horizon it was committed under
 	sender          store.ID // who gets own
 	ends            store.ID // whose membership ends with this event; 0: nobody's
 }
 
 // entryOverhead is about what an entry costs beside its bytes.
-const entryOverhead = 160
+const entryOverhead = 168
 
 func (e *entry) size() int { return len(e.frame) + len(e.own) + entryOverhead }
 
@@ -40,7 +41,7 @@ const maxScratch = 64 << 10
 
 // encode makes the entry of an event; its cursor carries epoch.
 func encode(e *store.Event, epoch string) *entry {
-	out := &entry{seq: e.Seq, through: max(e.Seq, e.ThroughSeq)}
+	out := &entry{seq: e.Seq, through: max(e.Seq, e.ThroughSeq), stamp: e.Stamp}
 	if e.ClientID != "" {
 		out.sender = e.SenderID
 	}
@@ -115,6 +116,14 @@ func (f Frame) Shared() []byte {
 
 // AppendSSE appends the whole frame of a stream.
 func (f Frame) AppendSSE(dst []byte) []byte { return f.append(dst, 0, int32(len(f.e.frame))) }
+
+// AppendWithID appends the frame with an id of the reader's own.
+func (f Frame) AppendWithID(dst, id []byte) []byte {
+	dst = f.append(dst, 0, f.e.jsonEnd)
+	dst = append(dst, "\nid: "...)
+	dst = append(dst, id...)
+	return append(dst, "\n\n"...)
+}
 
 // AppendJSON appends the event's JSON object.
 func (f Frame) AppendJSON(dst []byte) []byte { return f.append(dst, f.e.jsonAt, f.e.jsonEnd) }

@@ -32,6 +32,7 @@ var errDown = errors.New("database down")
 // memoryLog is a log in memory, as the store would answer for it. Its hooks
 // run outside its lock, between what a test wants to happen between.
 type memoryLog struct {
+	InboxLog    // inboxes are tested on real stores
 	mu          sync.Mutex
 	epoch       string
 	events      map[store.ID][]store.Event

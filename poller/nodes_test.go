@@ -27,7 +27,7 @@ func newNode(t *testing.T, b store.Backend, o Options) *node {
 	o.Logger = quiet
 	n := &node{Poller: New(o)}
 	var err error
-	if n.store, err = store.New(t.Context(), b, store.Options{Logger: quiet, Feed: n.Feed}); err != nil {
+	if n.store, err = store.New(t.Context(), b, store.Options{Logger: quiet, Feed: n.Feed, FeedMoved: n.FeedMoved}); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Start(t.Context(), n.store); err != nil {

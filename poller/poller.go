@@ -23,6 +23,25 @@ type Log interface {
 	// Changes is what has been committed above a stamp, by whatever node; a
 	// negative one asks only where the horizon stands.
 	Changes(ctx context.Context, since int64) (store.Changes, error)
+
+	InboxLog
+}
+
+// InboxLog is what inboxes read of the store.
+type InboxLog interface {
+	// A user's conversations, those of them that moved above a
+	// stamp, the places that a cursor names, a conversation's place at a closed
+	// stamp; and what changed for whom.
+	Interests(ctx context.Context, user store.ID) ([]store.Interest, error)
+	Moved(ctx context.Context, user store.ID, since, from int64, limit int) (store.MovedPage, error)
+	Places(ctx context.Context, user store.ID, since int64, named []store.SlotPlace) ([]store.Place, error)
+	PlaceAt(ctx context.Context, conversation store.ID, stamp int64) (int64, error)
+	InboxChanges(ctx context.Context, since int64) (store.InboxChanges, error)
+	// Watermarks that moved above a stamp: of conversations, or of all that a
+	// user is in; and which conversations name people in receipts.
+	MovesIn(ctx context.Context, conversations []store.ID, since int64) ([]store.WatermarkMove, error)
+	MovesFor(ctx context.Context, user store.ID, since int64) ([]store.WatermarkMove, error)
+	NamesReaders(ctx context.Context, conversations []store.ID) (map[store.ID]bool, error)
 }
 
 // Options tune a Poller; the zero value of each field means its default.
@@ -85,6 +104,7 @@ type Poller struct {
 	wheel   wheel
 	waiters waiters
 	sweeper sweeper
+	inboxes inboxes
 	outbox  *outbox // nil without Options.Hints
 
 	// background counts the goroutines that Close waits for. closing forbids
@@ -111,6 +131,7 @@ func New(o Options) *Poller {
 	p.wheel.init(p)
 	p.waiters.init()
 	p.sweeper.init(p)
+	p.inboxes.init(p)
 	if o.Hints != nil {
 		p.outbox = newOutbox(p, o.Hints)
 	}
@@ -127,6 +148,7 @@ func (p *Poller) Start(ctx context.Context, log Log) error {
 	p.spawn(p.waker.run)
 	p.spawn(p.wheel.run)
 	p.spawn(p.sweeper.run)
+	p.spawn(p.inboxes.run)
 	if p.outbox != nil {
 		p.spawn(p.outbox.run)
 		p.spawn(p.outbox.receive)
@@ -139,10 +161,15 @@ func (p *Poller) Start(ctx context.Context, log Log) error {
 // slice. Events of conversations that nobody follows cost a look-up.
 func (p *Poller) Feed(events []store.Event) {
 	p.topics.feed(events)
+	p.inboxes.feed(events)
 	if p.outbox != nil {
 		p.outbox.add(events)
 	}
 }
+
+// FeedMoved takes the conversations whose watermarks this process has just
+// moved: it is store.Options.FeedMoved.
+func (p *Poller) FeedMoved(conversations []store.ID) { p.inboxes.watermarksMoved(conversations) }
 
 // Revoke ends the readers of a session at once; session 0: all of the user's.
 func (p *Poller) Revoke(user, session store.ID) {

@@ -40,6 +40,10 @@ type Reader struct {
 	floor   int64 // the head when the reader was opened: certainly in the log
 	stretch []store.Interval
 	at      int32 // the stretch that pos lies in or before
+	// upTo, if not 0, is the stamp up to which events are given; beyond says that
+	// one above it has been met.
+	upTo   int64
+	beyond bool
 	// stale: a removal has been met since the stretches were read.
 	stale, removed, watched, paused bool
 
@@ -62,8 +66,7 @@ func (p *Poller) Open(ctx context.Context, at Position) (*Reader, error) {
 		return nil, err
 	}
 	r.topic.establish(m.LastSeq)
-	r.floor, r.stretch = m.LastSeq, m.Intervals
-	r.pos = max(at.After, m.FirstSeq()-1)
+	r.place(m.Intervals, m.LastSeq, at.After)
 	switch {
 	case !m.Current() && at.After >= r.end():
 		r.removed = true // whatever else is wrong with the cursor, they are out
@@ -71,10 +74,28 @@ func (p *Poller) Open(ctx context.Context, at Position) (*Reader, error) {
 		r.Close()
 		return nil, &ResetError{FirstSeq: m.FirstSeq(), LastSeq: r.bound(m.LastSeq)}
 	}
+	return r, nil
+}
+
+// openKnown is Open for a membership and a head that are known to hold.
+func (p *Poller) openKnown(conversation, viewer store.ID, intervals []store.Interval, head, after int64) *Reader {
+	r := &Reader{p: p, topic: p.topics.attach(conversation)}
+	r.user, r.slot = viewer, -1
+	r.topic.establish(head)
+	r.place(intervals, head, after)
+	if end := r.end(); end != 0 && after >= end {
+		r.removed = true
+	}
+	return r
+}
+
+// place sets where the reader begins.
+func (r *Reader) place(intervals []store.Interval, head, after int64) {
+	r.floor, r.stretch = head, intervals
+	r.pos = max(after, intervals[0].FromSeq-1)
 	for int(r.at) < len(r.stretch)-1 && r.stretch[r.at].ToSeq != 0 && r.pos >= r.stretch[r.at+1].FromSeq-1 {
 		r.at++
 	}
-	return r, nil
 }
 
 // Close gives the reader up. Nothing wakes it any more.
@@ -182,6 +203,10 @@ func (r *Reader) Read(ctx context.Context, frames []Frame, maxEvents, maxBytes i
 		for _, e := range entries {
 			if s.ToSeq != 0 && e.seq > s.ToSeq {
 				break
+			}
+			if r.upTo != 0 && e.stamp > r.upTo {
+				r.beyond = true
+				return b.frames, nil
 			}
 			if !b.take(frameFor(e, r.user)) {
 				return b.frames, nil

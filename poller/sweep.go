@@ -30,6 +30,7 @@ func (s *sweeper) begin(ctx context.Context) error {
 		return err
 	}
 	s.since = c.Closed
+	s.p.inboxes.closed.Store(c.Closed)
 	s.p.topics.renew(c.Epoch)
 	s.sweptAt.Store(at)
 	return nil
@@ -64,6 +65,11 @@ func (s *sweeper) sweep() {
 	ctx, cancel := context.WithTimeout(s.p.ctx, readTimeout)
 	defer cancel()
 	c, err := s.p.log.Changes(ctx, s.since)
+	if err == nil && c.Epoch == s.p.topics.currentEpoch() {
+		// The topics first, so that what is marked can be read from them.
+		s.p.topics.hint(c.Heads, true)
+		err = s.p.inboxes.swept(ctx, c.Heads, c.Closed, s.since)
+	}
 	if err != nil {
 		s.p.stats.sweepFailures.Add(1)
 		s.sweptAt.Store(0)
@@ -84,8 +90,8 @@ func (s *sweeper) sweep() {
 		s.p.topics.renew(c.Epoch)
 		s.p.pages.clear()
 		s.p.waiters.reset()
+		s.p.inboxes.closed.Store(c.Closed)
 	}
-	s.p.topics.hint(c.Heads, true)
 	for _, r := range c.Revocations {
 		s.p.Revoke(r.UserID, r.SessionID)
 	}

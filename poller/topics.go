@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,11 +44,41 @@ func (ts *topics) feed(events []store.Event) {
 			found = ts.byID[e.ConversationID]
 			ts.mu.RUnlock()
 			if found == nil {
-				continue
+				if !ts.p.inboxes.wanted(e.ConversationID) {
+					continue
+				}
+				found = ts.follow(e)
 			}
 		}
 		found.feed(e)
 	}
+}
+
+// follow makes the topic of a conversation that only inboxes follow, just
+// before the event that is about to be fed.
+func (ts *topics) follow(e *store.Event) *topic {
+	t := ts.attach(e.ConversationID)
+	t.establish(e.Seq - 1)
+	ts.detach(t)
+	return t
+}
+
+// placeAt returns the last seq of a conversation with a stamp up to one that is
+// closed, if the ring tells.
+func (ts *topics) placeAt(id store.ID, stamp int64) (seq int64, ok bool) {
+	ts.mu.RLock()
+	t := ts.byID[id]
+	ts.mu.RUnlock()
+	if t == nil {
+		return 0, false
+	}
+	v := t.view.Load()
+	for _, e := range slices.Backward(v.entries) {
+		if e.stamp <= stamp {
+			return e.seq, true
+		}
+	}
+	return 0, v.first() == 1 && v.head >= 0
 }
 
 // hint passes on how far conversations have got.

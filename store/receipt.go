@@ -154,7 +154,7 @@ func (s *Store) Receipts(ctx context.Context, viewer, conversation ID, seq int64
 		if members > MaxReceiptMembers {
 			return r.count(tx, &message.Event)
 		}
-		return r.name(tx, &message.Event)
+		return r.name(tx, &message.Event, viewer)
 	})
 	if err != nil {
 		return MessageReceipts{}, err
@@ -172,16 +172,21 @@ func readersArgs(e *Event) []any {
 	return []any{e.ConversationID, e.SenderID, e.Seq, e.Seq, e.Seq}
 }
 
-// name fills in each reader's times: that of the first move to or past the message.
-func (r *MessageReceipts) name(tx *Tx, e *Event) error {
-	at := func(kind string) string {
+// name fills in each reader's times: that of the first move to or past the
+// message. What somebody has read who shows it to nobody, only they see.
+func (r *MessageReceipts) name(tx *Tx, e *Event, viewer ID) error {
+	first := func(kind string) string {
 		return `COALESCE((SELECT r.at FROM receipts r WHERE r.conversation_id = m.conversation_id AND r.kind = '` + kind + `'
-			AND r.user_id = m.user_id AND r.seq >= ? ORDER BY r.seq LIMIT 1), 0) AS ` + kind + `_at`
+			AND r.user_id = m.user_id AND r.seq >= ? ORDER BY r.seq LIMIT 1), 0)`
 	}
-	args := append([]any{e.Seq, e.Seq, e.Seq}, readersArgs(e)...)
+	at := func(kind string) string { return first(kind) + ` AS ` + kind + `_at` }
+	readAt := first(receiptRead)
+	args := append([]any{e.Seq, e.Seq, viewer, e.Seq}, readersArgs(e)...)
 	r.Members = []Receipt{}
 	if err := tx.Select(&r.Members, `SELECT m.user_id, `+
-		strings.Join([]string{at(receiptDelivered), at(receiptNotified), at(receiptRead)}, `, `)+`
+		strings.Join([]string{at(receiptDelivered), at(receiptNotified)}, `, `)+`,
+			CASE WHEN m.user_id <> ? AND NOT (SELECT u.read_receipts FROM users u WHERE u.user_id = m.user_id) THEN 0
+				ELSE `+readAt+` END AS read_at`+`
 		FROM members m WHERE `+readersOf+` ORDER BY m.user_id`, args...); err != nil {
 		return err
 	}
@@ -213,7 +218,7 @@ func (r *MessageReceipts) count(tx *Tx, e *Event) error {
 	err := tx.Get(&row, `SELECT COUNT(*) AS members,
 			COALESCE(SUM(CASE WHEN w.delivered_seq >= ? THEN 1 ELSE 0 END), 0) AS delivered,
 			COALESCE(SUM(CASE WHEN w.notified_seq >= ? THEN 1 ELSE 0 END), 0) AS notified,
-			COALESCE(SUM(CASE WHEN w.read_seq >= ? THEN 1 ELSE 0 END), 0) AS has_read
+			COALESCE(SUM(CASE WHEN w.read_seq >= ? AND (SELECT u.read_receipts FROM users u WHERE u.user_id = m.user_id) THEN 1 ELSE 0 END), 0) AS has_read
 		FROM members m LEFT JOIN watermarks w ON w.user_id = m.user_id AND w.conversation_id = m.conversation_id
 		WHERE `+readersOf, args...)
 	r.MemberCount, r.DeliveredCount, r.NotifiedCount, r.ReadCount = row.Members, row.Delivered, row.Notified, row.Read

@@ -106,7 +106,7 @@ func (s *Store) findSession(ctx context.Context, condition string, user ID, key 
 				s.device_name AS "session.device_name", s.created_at AS "session.created_at",
 				s.last_seen_at AS "session.last_seen_at", s.ended_at AS "session.ended_at",
 				u.user_id AS "user.user_id", u.handle AS "user.handle", u.display_name AS "user.display_name",
-				u.role AS "user.role", u.created_at AS "user.created_at", u.disabled_at AS "user.disabled_at"
+				u.role AS "user.role", u.created_at AS "user.created_at", u.disabled_at AS "user.disabled_at", u.read_receipts AS "user.read_receipts"
 			FROM sessions s JOIN users u ON u.user_id = s.user_id
 			WHERE s.user_id = ? AND `+condition+` AND `+LiveSession, user, key)
 	})

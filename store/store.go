@@ -15,6 +15,9 @@ type Options struct {
 	// the package's promise 6 says in what order. It may be called from several
 	// goroutines. It must not block or do I/O, and must not keep the slice.
 	Feed func([]Event)
+	// FeedMoved receives the conversations whose watermarks have just moved,
+	// after the commit. It must not block or do I/O. nil: nobody is told.
+	FeedMoved func(conversations []ID)
 	// MaxQueued is how many sends may wait for the writer (default 8192); past
 	// it CodeOverloaded.
 	MaxQueued int

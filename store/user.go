@@ -14,10 +14,12 @@ type User struct {
 	Role        string `db:"role"` // RoleOwner or RoleUser
 	CreatedAt   Millis `db:"created_at"`
 	DisabledAt  Millis `db:"disabled_at"` // 0: enabled
+	// ReadReceipts: others are told what this user has read.
+	ReadReceipts bool `db:"read_receipts"`
 }
 
 // userColumns is what every read of accounts selects, from users AS u.
-const userColumns = `u.user_id, u.handle, u.display_name, u.role, u.created_at, u.disabled_at`
+const userColumns = `u.user_id, u.handle, u.display_name, u.role, u.created_at, u.disabled_at, u.read_receipts`
 
 // Server roles.
 const (
@@ -48,7 +50,7 @@ func (s *Store) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	}
 	var created User
 	err := s.write(ctx, func(tx *Tx) ([]Event, error) {
-		created = User{Handle: u.Handle, DisplayName: u.DisplayName, Role: u.Role, CreatedAt: s.now()}
+		created = User{Handle: u.Handle, DisplayName: u.DisplayName, Role: u.Role, CreatedAt: s.now(), ReadReceipts: true}
 		password := sql.NullString{String: u.PasswordHash, Valid: u.PasswordHash != ""}
 		var err error
 		created.ID, err = insertWithNewID(func(id ID) (int64, error) {
@@ -185,4 +187,20 @@ func noRowsIs(err, meaning error) error {
 		return meaning
 	}
 	return err
+}
+
+// SetReadReceipts turns on or off that others are told what the actor has
+// read. CodeUnauthorized.
+func (s *Store) SetReadReceipts(ctx context.Context, a Actor, on bool) (User, error) {
+	var u User
+	err := s.write(ctx, func(tx *Tx) ([]Event, error) {
+		if err := checkActor(tx, a); err != nil {
+			return nil, err
+		}
+		if _, err := tx.Exec(`UPDATE users SET read_receipts = ? WHERE user_id = ?`, on, a.UserID); err != nil {
+			return nil, err
+		}
+		return nil, tx.Get(&u, `SELECT `+userColumns+` FROM users u WHERE u.user_id = ?`, a.UserID)
+	})
+	return u, err
 }

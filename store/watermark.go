@@ -44,12 +44,13 @@ func (s *Store) writeReceipts(batch []*userMoves) error {
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, placeKey.compare)
-	return s.write(context.Background(), func(tx *Tx) ([]Event, error) {
+	var moved []userPlace // with their new watermarks
+	return s.backend.Write(context.Background(), func(tx *Tx) error {
+		moved = nil
 		places, err := s.lockPlaces(tx, keys)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		var moved []userPlace // with their new watermarks
 		var receipts [][]any
 		now := s.now()
 		for _, p := range places {
@@ -74,10 +75,23 @@ func (s *Store) writeReceipts(batch []*userMoves) error {
 			}
 		}
 		if len(moved) == 0 {
-			return nil, nil
+			return nil
 		}
-		return nil, s.storeMoves(tx, moved, receipts)
-	})
+		return s.storeMoves(tx, moved, receipts)
+	}, func() { s.feedMoved(moved) })
+}
+
+// feedMoved tells which conversations' watermarks have moved.
+func (s *Store) feedMoved(moved []userPlace) {
+	if s.options.FeedMoved == nil || len(moved) == 0 {
+		return
+	}
+	ids := make([]ID, len(moved))
+	for i, p := range moved {
+		ids[i] = p.ConversationID
+	}
+	slices.Sort(ids)
+	s.options.FeedMoved(slices.Compact(ids))
 }
 
 func (s *Store) storeMoves(tx *Tx, moved []userPlace, receipts [][]any) error {

@@ -117,7 +117,7 @@ func (s *serveCmd) start(ctx context.Context, log *slog.Logger, address net.Addr
 	}
 	r.poller = poller.New(s.pollerOptions(log, r.hints))
 	options := s.storeOptions(log)
-	options.Feed = r.poller.Feed
+	options.Feed, options.FeedMoved = r.poller.Feed, r.poller.FeedMoved
 	if r.store, err = store.New(ctx, b, options); err != nil {
 		return r, errors.Join(err, b.Close())
 	}

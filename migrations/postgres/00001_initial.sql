@@ -117,6 +117,7 @@ CREATE TABLE memberships (
     PRIMARY KEY (user_id, conversation_id)
 );
 CREATE UNIQUE INDEX memberships_slot ON memberships (user_id, slot);
+CREATE INDEX memberships_stamp ON memberships (stamp);
 
 -- The primary key carries what unread counts need, in place of an index of messages alone: each further index costs
 -- every send.
@@ -150,7 +151,6 @@ CREATE TABLE receipts (
     stamp           BIGINT NOT NULL,
     PRIMARY KEY (conversation_id, kind, user_id, seq)
 );
-CREATE INDEX receipts_stamp ON receipts (stamp, conversation_id);
 
 -- The latest watermarks of a member.
 CREATE TABLE watermarks (
@@ -162,6 +162,8 @@ CREATE TABLE watermarks (
     stamp           BIGINT NOT NULL,
     PRIMARY KEY (user_id, conversation_id)
 );
+CREATE INDEX watermarks_stamp ON watermarks (stamp);
+CREATE INDEX watermarks_conversation ON watermarks (conversation_id, stamp);
 
 -- +goose Down
 DROP TABLE watermarks;

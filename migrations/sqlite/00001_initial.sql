@@ -116,6 +116,7 @@ CREATE TABLE memberships (
     PRIMARY KEY (user_id, conversation_id)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX memberships_slot ON memberships (user_id, slot);
+CREATE INDEX memberships_stamp ON memberships (stamp);
 
 -- A rowid table: a batch appends to its end, and touches one page an event in each of the two indexes by conversation.
 -- There is no index of messages alone: unread counts and the state view read a range of events_seq, and each further
@@ -150,7 +151,6 @@ CREATE TABLE receipts (
     stamp           BIGINT NOT NULL,
     PRIMARY KEY (conversation_id, kind, user_id, seq)
 ) WITHOUT ROWID;
-CREATE INDEX receipts_stamp ON receipts (stamp, conversation_id);
 
 -- The latest watermarks of a member.
 CREATE TABLE watermarks (
@@ -162,6 +162,8 @@ CREATE TABLE watermarks (
     stamp           BIGINT NOT NULL,
     PRIMARY KEY (user_id, conversation_id)
 ) WITHOUT ROWID;
+CREATE INDEX watermarks_stamp ON watermarks (stamp);
+CREATE INDEX watermarks_conversation ON watermarks (conversation_id, stamp);
 
 -- +goose Down
 DROP TABLE watermarks;

@@ -64,7 +64,7 @@ func (b *Backend) CloseHorizon(ctx context.Context) error {
 	}
 	if err := b.reads.GetContext(ctx, &now, `SELECT h, closed, GREATEST(
 			(SELECT COALESCE(MAX(stamp), 0) FROM events),
-			(SELECT COALESCE(MAX(stamp), 0) FROM receipts),
+			(SELECT COALESCE(MAX(stamp), 0) FROM watermarks),
 			(SELECT COALESCE(MAX(stamp), 0) FROM revocations)) AS newest
 		FROM horizon WHERE id = 1`); err != nil {
 		return classify(err)

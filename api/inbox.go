@@ -1,0 +1,275 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/labstack/echo/v4"
+
+	"holdline/poller"
+	"holdline/store"
+)
+
+// maxSnapshot is how many conversations a snapshot lists.
+const maxSnapshot = 1000
+
+// GetInbox answers what came after a cursor in all of the caller's
+// conversations, waiting for it if asked to.
+func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
+	c := callOf(ec)
+	if params.Cursor != "" && params.From != "" {
+		return invalid("from", "Give cursor, or from on a first connect, not both.")
+	}
+	until := time.Now().Add(time.Duration(params.Wait) * time.Second)
+	in, err := s.openInbox(c, params.Cursor, "cursor", params.From == GetInboxParamsFromStart)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	b := inboxBatches.Get().(*inboxBuffer)
+	defer b.release()
+	limit := pageLimit(params.Limit)
+	var snapshot *inboxSnapshot
+	if params.Cursor == "" {
+		if snapshot, err = s.snapshot(c); err != nil {
+			return err
+		}
+	}
+	err = in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
+	if err != nil && b.empty() {
+		return err
+	}
+	wait := time.Until(until)
+	if !c.who.ExpiresAt.IsZero() {
+		wait = min(wait, time.Until(c.who.ExpiresAt))
+	}
+	if b.empty() && snapshot == nil && wait > 0 {
+		if err := s.awaitInbox(c, in, b, limit, wait); err != nil {
+			return err
+		}
+	}
+	return s.answerInbox(c, in, b, snapshot)
+}
+
+// awaitInbox reads as soon as there is something; it returns without anything
+// when the wait is over, the server drains, or the client is gone.
+func (s *Server) awaitInbox(c *call, in *poller.Inbox, b *inboxBuffer, limit int, wait time.Duration) error {
+	switch err := s.live.begin(c.who.User.ID); {
+	case errors.Is(err, errGoingDown):
+		return nil // answered at once, as all that wait
+	case err != nil:
+		return err
+	}
+	defer s.live.done(c.who.User.ID)
+	in.Watch(poller.Watch{Wait: wait})
+	if err := s.checkSession(c); err != nil {
+		return err
+	}
+	for {
+		why := in.Wait(c.ctx.Done())
+		switch {
+		case why&poller.WakeRevoked != 0:
+			return errSessionEnded
+		case why&poller.WakeReset != 0:
+			return inboxReset("cursor")
+		}
+		err := in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
+		if !b.empty() || why&(poller.WakeEnds|poller.WakeGone) != 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// openInbox begins to read the caller's inbox. A cursor that comes back says
+// that what it covers was delivered.
+func (s *Server) openInbox(c *call, cursor, field string, fromStart bool) (*poller.Inbox, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	user := c.who.User.ID
+	in, err := s.poller.OpenInbox(ctx, poller.InboxPosition{
+		Viewer: user, Session: c.who.Session.ID, Cursor: cursor, FromStart: fromStart, Key: s.store.MACKey(),
+	})
+	var reset *poller.ResetError
+	switch {
+	case errors.As(err, &reset):
+		return nil, inboxReset(field)
+	case errors.Is(err, poller.ErrInboxCursor):
+		return nil, invalid(field, "%s is not one that this server made for you. Begin again without it.", field)
+	case err != nil:
+		return nil, err
+	}
+	d := in.Delivered()
+	for _, p := range d.Places {
+		s.store.NoteDelivered(user, p.ConversationID, p.Seq)
+	}
+	if d.Until != 0 {
+		if err := s.store.NoteCaughtUp(ctx, user, d.Since, d.Until); err != nil {
+			s.logger.Warn("noting what a cursor acknowledges", "error", err)
+		}
+	}
+	return in, nil
+}
+
+// inboxReset tells what an inbox's cursor was refused for and how to go on.
+func inboxReset(field string) error {
+	return &store.Error{
+		Code: store.CodeCursorReset, Field: field,
+		Message: "This cursor is from before the database was restored. Begin again without a cursor; the answer has what to draw a screen from.",
+	}
+}
+
+// StreamInbox answers the inbox as an event stream, or with Accept: text/plain
+// as lines.
+func (s *Server) StreamInbox(ec echo.Context, params StreamInboxParams) error {
+	c := callOf(ec)
+	text := wantsText(c.Request())
+	if c.ended != nil {
+		return s.refuseStream(c, text, c.ended)
+	}
+	cursor, field := params.Cursor, "cursor"
+	if params.LastEventID != "" {
+		cursor, field = params.LastEventID, "Last-Event-ID"
+	} else if cursor != "" && params.From != "" {
+		return invalid("from", "Give cursor, or from on a first connect, not both.")
+	}
+	user := c.who.User.ID
+	switch err := s.live.begin(user); {
+	case errors.Is(err, errGoingDown):
+		return err
+	case err != nil:
+		return s.refuseStream(c, text, err)
+	}
+	in, err := s.openInbox(c, cursor, field, params.From == StreamInboxParamsFromStart)
+	if err != nil {
+		s.live.done(user)
+		// EventSource repeats what it has, and could not see a 400.
+		if field == "Last-Event-ID" && store.CodeOf(err) == store.CodeInvalid {
+			err = inboxReset(field)
+		}
+		if store.CodeOf(err) == store.CodeCursorReset {
+			return s.refuseStream(c, text, err)
+		}
+		return err
+	}
+	from := &inboxSource{Inbox: in, user: user}
+	if cursor == "" {
+		snapshot, err := s.snapshot(c)
+		if err != nil {
+			in.Close()
+			s.live.done(user)
+			return err
+		}
+		if from.first, err = json.Marshal(snapshot); err != nil {
+			in.Close()
+			s.live.done(user)
+			return err
+		}
+	}
+	return s.stream(c, from, text)
+}
+
+// inboxSnapshot is what to draw a screen from.
+type inboxSnapshot struct {
+	conversationList
+	Receipts []jsonText `json:"receipts"`
+}
+
+// jsonText is JSON as it goes out.
+type jsonText []byte
+
+// MarshalJSON returns the text itself.
+func (t jsonText) MarshalJSON() ([]byte, error) { return t, nil }
+
+func (s *Server) snapshot(c *call) (*inboxSnapshot, error) {
+	list, err := s.listConversations(c, 0, maxSnapshot)
+	if err != nil {
+		return nil, err
+	}
+	snapshot := &inboxSnapshot{conversationList: list, Receipts: []jsonText{}}
+	ids := make([]store.ID, len(list.Conversations))
+	for i, v := range list.Conversations {
+		ids[i], _ = store.ParseID(v.Id)
+	}
+	moves, err := s.store.WatermarksIn(c.ctx, ids)
+	for i := range moves {
+		snapshot.Receipts = append(snapshot.Receipts, poller.AppendReceipt(nil, &moves[i], c.who.User.ID))
+	}
+	return snapshot, err
+}
+
+// inboxBuffer is what an inbox's answer is put together in.
+type inboxBuffer struct {
+	poller.InboxBatch
+	body []byte
+}
+
+var inboxBatches = sync.Pool{New: func() any { return new(inboxBuffer) }}
+
+func (b *inboxBuffer) empty() bool { return len(b.Events) == 0 && len(b.Receipts) == 0 }
+
+func (b *inboxBuffer) release() {
+	if cap(b.body) > maxPooledPage {
+		return
+	}
+	b.Clear()
+	inboxBatches.Put(b)
+}
+
+func (s *Server) answerInbox(c *call, in *poller.Inbox, b *inboxBuffer, snapshot *inboxSnapshot) error {
+	b.body = b.body[:0]
+	if wantsText(c.Request()) {
+		b.body = s.appendInboxLines(b.body, &b.InboxBatch)
+		c.Response().Header().Set("Holdline-Cursor", string(in.AppendCursor(nil)))
+		s.write(c, http.StatusOK, textPlain, b.body)
+		return nil
+	}
+	b.body = append(b.body, `{"events":[`...)
+	for i, e := range b.Events {
+		if i > 0 {
+			b.body = append(b.body, ',')
+		}
+		b.body = e.AppendJSON(b.body)
+	}
+	b.body = append(b.body, `],"receipts":[`...)
+	for i, r := range b.Receipts {
+		if i > 0 {
+			b.body = append(b.body, ',')
+		}
+		b.body = r.AppendJSON(b.body, c.who.User.ID)
+	}
+	b.body = append(b.body, `],"cursor":"`...)
+	b.body = in.AppendCursor(b.body)
+	b.body = append(b.body, `","more":`...)
+	b.body = strconv.AppendBool(b.body, in.More())
+	if snapshot != nil {
+		text, err := json.Marshal(snapshot)
+		if err != nil {
+			return err
+		}
+		b.body = append(append(b.body, `,"snapshot":`...), text...)
+	}
+	b.body = append(b.body, '}')
+	s.write(c, http.StatusOK, "application/json", b.body)
+	return nil
+}
+
+// appendInboxLines appends a line an event: the conversation, a tab, and the
+// line that its own log has.
+func (s *Server) appendInboxLines(dst []byte, b *poller.InboxBatch) []byte {
+	var event []byte
+	for _, e := range b.Events {
+		dst = e.Conversation().Append(dst)
+		dst = append(dst, '\t')
+		event = e.AppendJSON(event[:0])
+		dst = s.appendLine(dst, event)
+	}
+	return dst
+}

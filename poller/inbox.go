@@ -1,0 +1,491 @@
+package poller
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"holdline/store"
+)
+
+// InboxPosition is where an inbox begins, and whose it is.
+type InboxPosition struct {
+	Viewer, Session store.ID
+	// Cursor is one that an Inbox of this user made. Without it the inbox begins
+	// at what is closed now, or, FromStart, with everything there is.
+	Cursor    string
+	FromStart bool
+	Key       []byte // the secret that cursors are sealed with
+}
+
+// ErrInboxCursor says that a cursor is none of this user's: cut, changed or
+// another's.
+var ErrInboxCursor = store.Errorf(store.CodeInvalid, "the cursor is not one that this server made for this user")
+
+// Inbox is a place in the logs of all conversations of one user, that can
+// wait. One goroutine uses it; Close it in the end.
+//
+// It holds a stamp T up to which it has given everything, and exceptions for
+// the conversations in which it has given more; so an idle one holds nothing
+// for each of its conversations.
+type Inbox struct {
+	waiter
+	p     *Poller
+	owner *inboxUser
+	codec inboxCodec
+	place inboxPlace
+	scan  *inboxScan // nil once everything up to its T1 is given
+	// given is the closed stamp up to which everything has been given; T takes
+	// it at the next Read, so that a cursor still names what came just before it.
+	given     int64
+	delivered Delivered
+	paused    bool
+	known     bool // registered to be woken
+
+	mu       sync.Mutex
+	owed     map[store.ID]int64 // conversations with something to give, up to a seq that is certainly there
+	receipts map[receiptKey]*Receipt
+	lost     bool // receipts beyond maxOwedReceipts were dropped: read them anew
+	stuck    bool // full, until closed moves
+}
+
+// maxOwedReceipts bounds the receipts that wait for a slow inbox; past it they
+// are read anew when it comes to them.
+const maxOwedReceipts = 1000
+
+// InboxEvent is one event and the cursor behind it.
+type InboxEvent struct {
+	Frame
+	conversation store.ID
+	Cursor       []byte // nil unless asked for
+}
+
+// Conversation is whose event it is.
+func (e *InboxEvent) Conversation() store.ID { return e.conversation }
+
+// InboxBatch is what one Read gave. Receipts come first: they are older than
+// the cursors of the events.
+type InboxBatch struct {
+	Receipts []*Receipt
+	Events   []InboxEvent
+	cursors  []byte
+}
+
+// Clear empties the batch for reuse.
+func (b *InboxBatch) Clear() {
+	clear(b.Receipts)
+	clear(b.Events)
+	b.Receipts, b.Events, b.cursors = b.Receipts[:0], b.Events[:0], b.cursors[:0]
+}
+
+// OpenInbox begins to follow an inbox. ErrInboxCursor, *ResetError for a
+// cursor of another epoch.
+func (p *Poller) OpenInbox(ctx context.Context, at InboxPosition) (*Inbox, error) {
+	i := &Inbox{p: p, codec: inboxCodec{key: at.Key, user: at.Viewer, epoch: p.Epoch()}}
+	i.user, i.session, i.slot = at.Viewer, at.Session, -1
+	// Registered first: what is committed from here on is marked as owed, and the
+	// scan reads what was closed before.
+	if err := p.inboxes.attach(ctx, i); err != nil {
+		return nil, err
+	}
+	if err := i.begin(ctx, at); err != nil {
+		p.inboxes.detach(i)
+		return nil, err
+	}
+	return i, nil
+}
+
+func (i *Inbox) begin(ctx context.Context, at InboxPosition) error {
+	first := inboxScan{fresh: true}
+	switch {
+	case at.Cursor != "":
+		parsed, fault := i.codec.parse(at.Cursor)
+		switch fault {
+		case cursorForged:
+			return ErrInboxCursor
+		case cursorOfOtherEpoch:
+			return &ResetError{}
+		}
+		places, err := i.p.log.Places(ctx, i.user, parsed.t, parsed.named)
+		if err != nil {
+			return err
+		}
+		if len(places) != len(parsed.named) {
+			return &ResetError{} // it names events that this log does not hold
+		}
+		i.place = parsed.inboxPlace
+		i.delivered.Places = places
+		if i.place.t1 != 0 && i.place.slot == endSlot {
+			i.delivered.Since, i.delivered.Until = i.place.t, i.place.t1
+		}
+		for _, pl := range places {
+			i.place.set(exception{slot: pl.Slot, conversation: pl.ConversationID, seq: pl.Seq, stamp: pl.Stamp, past: pl.Past})
+		}
+	case !at.FromStart:
+		first.now = true
+	}
+	i.scan = &first
+	return i.scan.start(ctx, i)
+}
+
+// Close gives the inbox up. Nothing wakes it any more.
+func (i *Inbox) Close() {
+	if i.known {
+		i.p.waiters.remove(&i.waiter)
+		i.p.wheel.remove(&i.waiter)
+		i.known = false
+	}
+	i.p.inboxes.detach(i)
+}
+
+// Watch makes the inbox one that waits, as Reader.Watch does.
+func (i *Inbox) Watch(o Watch) {
+	i.mu.Lock()
+	i.wake = make(chan struct{}, 1)
+	i.mu.Unlock()
+	i.known = true
+	i.p.wheel.watch(&i.waiter, o)
+	if i.p.waiters.add(&i.waiter) {
+		i.raise(WakeShutdown)
+	}
+}
+
+// owe marks a conversation as having something to give.
+func (i *Inbox) owe(conversation store.ID, seq int64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.owed == nil {
+		i.owed = make(map[store.ID]int64, 1)
+	}
+	i.owed[conversation] = max(i.owed[conversation], seq)
+	i.signal()
+}
+
+func (i *Inbox) oweReceipt(r *Receipt) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.receipts) >= maxOwedReceipts {
+		i.lost = true
+		return
+	}
+	if i.receipts == nil {
+		i.receipts = make(map[receiptKey]*Receipt, 1)
+	}
+	i.receipts[receiptKey{r.conversation, r.user}] = r
+	i.signal()
+}
+
+// Wait is Reader.Wait.
+func (i *Inbox) Wait(done <-chan struct{}) Wake {
+	for {
+		if reason := i.arm(); reason != 0 {
+			return reason
+		}
+		if done == nil {
+			<-i.wake
+			continue
+		}
+		select {
+		case <-i.wake:
+		case <-done:
+			return WakeGone
+		}
+	}
+}
+
+// arm returns why the inbox need not wait, or 0: then the next mark wakes it.
+func (i *Inbox) arm() Wake {
+	reason := i.reasons()
+	if reason&WakeRetry != 0 {
+		i.paused = false
+	}
+	if reason != 0 || i.paused {
+		return reason
+	}
+	if i.More() {
+		return WakeEvents
+	}
+	return 0
+}
+
+// More reports whether there is something to read right now.
+func (i *Inbox) More() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.stuck {
+		// Full, and T cannot move yet: what is owed has to wait.
+		if i.p.inboxes.closed.Load() <= i.place.t {
+			return len(i.receipts) > 0
+		}
+		i.stuck = false
+	}
+	return i.scan != nil && !i.scan.over() || len(i.owed) > 0 || len(i.receipts) > 0
+}
+
+// Ending is Reader.Ending.
+func (i *Inbox) Ending() Wake { return Wake(i.flags.Load()) & WakeEnds }
+
+// Pause is Reader.Pause.
+func (i *Inbox) Pause(d time.Duration) {
+	i.paused = true
+	i.p.wheel.resume(&i.waiter, i.p.now()+int64(d))
+}
+
+// BeginWrite and EndWrite are Reader's.
+func (i *Inbox) BeginWrite() { i.wrote.Store(-i.p.now()) }
+
+// EndWrite ends what BeginWrite began.
+func (i *Inbox) EndWrite() { i.wrote.Store(i.p.now()) }
+
+// Fresh reports whether the inbox knows all that was committed anywhere as of
+// about the sweep's interval ago.
+func (i *Inbox) Fresh() bool { return i.p.sweeper.fresh() }
+
+// AppendCursor appends the cursor behind everything that was read.
+func (i *Inbox) AppendCursor(dst []byte) []byte { return i.codec.append(dst, &i.place) }
+
+// Delivered is what the cursor that an inbox began with shows to have arrived:
+// places beyond T, and, when Until is not 0, whatever has a stamp above Since
+// and up to Until.
+type Delivered struct {
+	Places       []store.Place
+	Since, Until int64
+}
+
+// Delivered tells what the inbox's first cursor acknowledges.
+func (i *Inbox) Delivered() Delivered { return i.delivered }
+
+// Read fills b with what comes next, at most maxEvents events and, after the
+// first, maxBytes bytes of frames; cursors asks for the cursor behind each. It
+// gives nothing when there is nothing, or when the cursor is full and T cannot
+// move yet. An error means that the store could not be read; the place is
+// behind what was given.
+func (i *Inbox) Read(ctx context.Context, b *InboxBatch, maxEvents, maxBytes int, cursors bool) error {
+	b.Clear()
+	i.paused = false
+	if i.scan == nil && i.given > i.place.t {
+		i.place.advance(i.given)
+	}
+	out := inboxOut{batch: b, events: maxEvents, bytes: maxBytes, cursors: cursors}
+	for {
+		if i.scan != nil {
+			done, err := i.scan.read(ctx, i, &out)
+			if err != nil || !done {
+				return err
+			}
+			continue
+		}
+		again, err := i.readOwed(ctx, &out)
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+// inboxOut is what a Read has given so far, within its bounds.
+type inboxOut struct {
+	batch         *InboxBatch
+	events, bytes int
+	cursors       bool
+}
+
+func (o *inboxOut) full() bool {
+	return o.events <= 0 || (o.bytes <= 0 && len(o.batch.Events) > 0)
+}
+
+// readOwed gives what is owed in the list form. again says that a scan has
+// been begun in its place: the cursor is full.
+func (i *Inbox) readOwed(ctx context.Context, out *inboxOut) (again bool, err error) {
+	// Before looking at what is owed: all up to here is among it.
+	closed := i.p.inboxes.closed.Load()
+	if err := i.takeReceipts(ctx, out); err != nil {
+		return false, err
+	}
+	i.mu.Lock()
+	conversations := slices.Sorted(maps.Keys(i.owed))
+	i.mu.Unlock()
+	var held []store.ID
+	for _, id := range conversations {
+		if out.full() {
+			return false, nil
+		}
+		it, ok := i.p.inboxes.interest(i.owner, id)
+		if !ok {
+			i.paid(id, 1<<62) // never a member's
+			continue
+		}
+		if !i.room(it) {
+			held = append(held, id)
+			continue
+		}
+		if err := i.give(ctx, it, out); err != nil {
+			return false, err
+		}
+	}
+	i.mu.Lock()
+	left := len(i.owed)
+	i.mu.Unlock()
+	switch {
+	case left == 0:
+		i.given = max(i.given, closed)
+		return false, nil
+	case len(held) == 0:
+		return false, nil // marked meanwhile, or out of bounds
+	case closed > i.place.t:
+		i.scan = newOwedScan(i, closed, conversations)
+		return true, nil
+	}
+	i.mu.Lock()
+	i.stuck = true
+	i.mu.Unlock()
+	i.p.inboxes.waitForClosed(i)
+	i.p.sweeper.now()
+	return false, nil
+}
+
+// takeReceipts gives the receipts that wait.
+func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
+	i.mu.Lock()
+	waiting, lost := i.receipts, i.lost
+	i.receipts, i.lost = nil, false
+	i.mu.Unlock()
+	for _, r := range waiting {
+		out.batch.Receipts = append(out.batch.Receipts, r)
+	}
+	if !lost {
+		return nil
+	}
+	err := i.readReceipts(ctx, out)
+	if err != nil {
+		i.mu.Lock()
+		i.lost = true
+		i.mu.Unlock()
+	}
+	return err
+}
+
+// readReceipts gives what moved above T, from the store.
+func (i *Inbox) readReceipts(ctx context.Context, out *inboxOut) error {
+	moves, err := i.p.log.MovesFor(ctx, i.user, i.place.t)
+	for m := range moves {
+		out.batch.Receipts = append(out.batch.Receipts, newReceipt(&moves[m]))
+	}
+	return err
+}
+
+// room reports whether a conversation may be given more in the list form: the
+// longest cursor that could come of it must leave room for a scan.
+func (i *Inbox) room(it interest) bool {
+	e := exception{slot: int64(it.slot), past: 1 << 13}
+	return i.place.scanSize(e) <= maxCursorBytes
+}
+
+// paid takes a mark back, unless it has been raised above seq meanwhile.
+func (i *Inbox) paid(conversation store.ID, seq int64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.owed[conversation] <= seq {
+		delete(i.owed, conversation)
+		if len(i.owed) == 0 {
+			i.owed = nil
+		}
+	}
+}
+
+// give gives a conversation's events beyond what the inbox has given of it.
+func (i *Inbox) give(ctx context.Context, it interest, out *inboxOut) error {
+	i.mu.Lock()
+	head := i.owed[it.conversation]
+	i.mu.Unlock()
+	pos, err := i.position(ctx, it)
+	if err != nil {
+		return err
+	}
+	if head <= pos {
+		i.paid(it.conversation, pos)
+		return nil
+	}
+	r, err := i.reader(ctx, it, pos, head)
+	if store.CodeOf(err) == store.CodeNotFound {
+		i.paid(it.conversation, 1<<62)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := i.copy(ctx, r, int64(it.slot), pos, out); err != nil {
+		return err
+	}
+	if r.Removed() {
+		i.paid(it.conversation, 1<<62)
+	} else {
+		i.paid(it.conversation, r.pos)
+	}
+	return nil
+}
+
+// position is the last seq of a conversation that has been given.
+func (i *Inbox) position(ctx context.Context, it interest) (int64, error) {
+	if at, found := i.place.find(int64(it.slot)); found {
+		return i.place.exceptions[at].seq, nil
+	}
+	if i.place.t == 0 {
+		return 0, nil
+	}
+	if seq, ok := i.p.topics.placeAt(it.conversation, i.place.t); ok {
+		return seq, nil
+	}
+	return i.p.inboxes.places.get(ctx, placeKey{it.conversation, i.codec.epoch, i.place.t})
+}
+
+// reader opens a place in one conversation. Its membership is as the node
+// knows it; the store is asked when the place lies before the latest stretch.
+func (i *Inbox) reader(ctx context.Context, it interest, pos, head int64) (*Reader, error) {
+	if pos < it.from-1 || it.over {
+		return i.p.Open(ctx, Position{Conversation: it.conversation, Viewer: i.user, After: pos})
+	}
+	return i.p.openKnown(it.conversation, i.user, []store.Interval{{FromSeq: it.from}}, head, pos), nil
+}
+
+// copy moves what a reader gives into the batch. base is the conversation's
+// place at T, or an exception's.
+func (i *Inbox) copy(ctx context.Context, r *Reader, slot, base int64, out *inboxOut) error {
+	frames, err := r.Read(ctx, nil, out.events, max(out.bytes, 0))
+	for n, f := range frames {
+		stamp := f.e.stamp
+		if f.e.through > f.e.seq {
+			// What is hidden ends below the event that follows it.
+			stamp = 1<<63 - 1
+			if n+1 < len(frames) {
+				stamp = frames[n+1].e.stamp
+			}
+		}
+		i.move(exception{slot: slot, conversation: r.topic.id, seq: f.Through(), stamp: stamp, past: f.Through() - base})
+		e := InboxEvent{Frame: f, conversation: r.topic.id}
+		if out.cursors {
+			from := len(out.batch.cursors)
+			out.batch.cursors = i.AppendCursor(out.batch.cursors)
+			e.Cursor = out.batch.cursors[from:len(out.batch.cursors):len(out.batch.cursors)]
+		}
+		out.batch.Events = append(out.batch.Events, e)
+		out.events--
+		out.bytes -= f.Len()
+	}
+	return err
+}
+
+// move notes how far a conversation has been given.
+func (i *Inbox) move(e exception) {
+	if i.place.t1 != 0 && e.slot == i.place.slot && e.stamp <= i.place.t1 {
+		i.place.seq = e.seq // the scan's own place
+		return
+	}
+	if at, found := i.place.find(e.slot); found {
+		old := &i.place.exceptions[at]
+		e.past = old.past + e.seq - old.seq
+	}
+	i.place.set(e)
+}

@@ -1,0 +1,183 @@
+package poller
+
+import (
+	"context"
+	"slices"
+
+	"holdline/store"
+)
+
+const (
+	// scanChunk is how many conversations that moved are read at once.
+	scanChunk = 100
+	// endSlot in a cursor says that its scan has passed every slot.
+	endSlot = 1<<28 - 1
+)
+
+// inboxScan gives everything with a stamp above T and up to T1, slot by slot;
+// then T is T1. An inbox begins with one over what moved while it was away, and
+// makes another of what it owes whenever its exceptions would not fit.
+type inboxScan struct {
+	t1      int64
+	pending []store.Moved // by slot
+	next    int64         // the first slot that has not been asked for
+	rest    bool          // there may be more from next on
+	owed    bool          // of what is owed: memberships are as the node knows them
+	given   bool          // something has been given
+	now     bool          // begin at what is closed now
+	fresh   bool          // not read yet
+}
+
+// start begins the scan of an inbox that has just been opened.
+func (s *inboxScan) start(ctx context.Context, i *Inbox) error {
+	if s.now {
+		c, err := i.p.log.Changes(ctx, -1)
+		if err != nil {
+			return err
+		}
+		i.place.t = c.Closed
+	}
+	if i.place.t1 != 0 && i.place.slot == endSlot {
+		i.place.advance(i.place.t1)
+	}
+	s.t1, s.next, s.rest = i.place.t1, i.place.slot, true
+	if err := s.load(ctx, i); err != nil {
+		return err
+	}
+	// The receipts are read after T1, so that T may take it.
+	i.lost = !s.now
+	return nil
+}
+
+// load asks for the next conversations that moved.
+func (s *inboxScan) load(ctx context.Context, i *Inbox) error {
+	page, err := i.p.log.Moved(ctx, i.user, i.place.t, s.next, scanChunk)
+	if err != nil {
+		return err
+	}
+	if page.Epoch != i.codec.epoch || page.Closed < i.place.t {
+		return &ResetError{}
+	}
+	if s.t1 == 0 {
+		s.t1 = page.Closed
+	}
+	for n := range page.Moved {
+		m := &page.Moved[n]
+		if m.LastStamp > s.t1 {
+			i.p.inboxes.adopt(i.owner, m.Interest)
+			i.owe(m.ConversationID, m.LastSeq)
+		}
+		s.next = m.Slot + 1
+	}
+	s.rest = page.More
+	if s.t1 > i.place.t {
+		s.pending = append(s.pending, page.Moved...)
+		i.place.t1 = s.t1
+	}
+	return nil
+}
+
+// newOwedScan is a scan of what is owed, up to a published stamp.
+func newOwedScan(i *Inbox, t1 int64, conversations []store.ID) *inboxScan {
+	s := &inboxScan{t1: t1, owed: true}
+	i.mu.Lock()
+	for _, id := range conversations {
+		head, still := i.owed[id]
+		if it, ok := i.p.inboxes.interest(i.owner, id); ok && still {
+			s.pending = append(s.pending, store.Moved{
+				Interest: store.Interest{ConversationID: id, Slot: int64(it.slot), FromSeq: it.from}, LastSeq: head,
+			})
+		}
+	}
+	i.mu.Unlock()
+	slices.SortFunc(s.pending, func(a, b store.Moved) int { return int(a.Slot - b.Slot) })
+	i.place.t1, i.place.slot, i.place.seq = t1, 0, 0
+	return s
+}
+
+// read gives what fits; done says that the scan is over.
+func (s *inboxScan) read(ctx context.Context, i *Inbox, out *inboxOut) (done bool, err error) {
+	s.fresh = false
+	if err := i.takeReceipts(ctx, out); err != nil {
+		return false, err
+	}
+	for {
+		if len(s.pending) == 0 {
+			if !s.rest {
+				s.end(i, len(out.batch.Events) > 0)
+				return i.scan == nil, nil
+			}
+			if err := s.load(ctx, i); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if out.full() {
+			return false, nil
+		}
+		passed, err := s.give(ctx, i, &s.pending[0], out)
+		if err != nil {
+			return false, err
+		}
+		if !passed {
+			return false, nil
+		}
+		s.pending = s.pending[1:]
+	}
+}
+
+// end lets T take T1. A cursor that is about to be handed out behind events of
+// this scan says first that the scan has passed everything: when it comes back
+// it tells what has arrived.
+func (s *inboxScan) end(i *Inbox, giving bool) {
+	if i.place.t1 != 0 {
+		if giving && s.given {
+			i.place.slot, i.place.seq = endSlot, 0
+			return
+		}
+		i.place.advance(i.place.t1)
+	}
+	i.scan = nil
+}
+
+// over reports whether the scan has nothing more to give.
+func (s *inboxScan) over() bool { return len(s.pending) == 0 && !s.rest && !s.fresh }
+
+// give gives one conversation's events up to T1; passed says that there are no more.
+func (s *inboxScan) give(ctx context.Context, i *Inbox, m *store.Moved, out *inboxOut) (passed bool, err error) {
+	base := m.At
+	if s.owed {
+		if base, err = i.position(ctx, interest{conversation: m.ConversationID, slot: int32(m.Slot)}); err != nil {
+			return false, err
+		}
+	}
+	pos := base
+	if at, found := i.place.find(m.Slot); found {
+		pos = max(pos, i.place.exceptions[at].seq)
+	}
+	if m.Slot == i.place.slot {
+		pos = max(pos, i.place.seq)
+	}
+	i.place.slot, i.place.seq = m.Slot, pos
+	r, err := s.reader(ctx, i, m, pos)
+	if store.CodeOf(err) == store.CodeNotFound {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	r.upTo = s.t1
+	before := len(out.batch.Events)
+	err = i.copy(ctx, r, m.Slot, base, out)
+	s.given = s.given || len(out.batch.Events) > before
+	return r.Removed() || r.beyond || r.pos >= m.LastSeq, err
+}
+
+func (s *inboxScan) reader(ctx context.Context, i *Inbox, m *store.Moved, pos int64) (*Reader, error) {
+	if !s.owed {
+		return i.p.openKnown(m.ConversationID, i.user, m.Intervals, m.LastSeq, pos), nil
+	}
+	it, _ := i.p.inboxes.interest(i.owner, m.ConversationID)
+	return i.reader(ctx, it, pos, m.LastSeq)
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"slices"
+)
+
+// WatermarkMove is how far a member has got in a conversation: the latest of
+// it, with the time of the last move of each part. Only upward moves exist.
+type WatermarkMove struct {
+	ConversationID ID     `db:"conversation_id"`
+	UserID         ID     `db:"user_id"`
+	DeliveredSeq   int64  `db:"delivered_seq"`
+	ReadSeq        int64  `db:"read_seq"`
+	DeliveredAt    Millis `db:"delivered_at"`
+	ReadAt         Millis `db:"read_at"`
+	// ReadHidden: the member shows nobody what they have read.
+	ReadHidden bool `db:"read_hidden"`
+}
+
+// selectMoves reads watermarks AS w with the condition given.
+func selectMoves(tx *Tx, condition string, args ...any) ([]WatermarkMove, error) {
+	at := func(kind string) string {
+		return `COALESCE((SELECT r.at FROM receipts r WHERE r.conversation_id = w.conversation_id AND r.kind = '` + kind + `'
+			AND r.user_id = w.user_id AND r.seq = w.` + kind + `_seq), 0) AS ` + kind + `_at`
+	}
+	var moves []WatermarkMove
+	err := tx.Select(&moves, `SELECT w.conversation_id, w.user_id, w.delivered_seq, w.read_seq, `+at(receiptDelivered)+`, `+at(receiptRead)+`,
+			NOT u.read_receipts AS read_hidden
+		FROM watermarks w JOIN users u ON u.user_id = w.user_id
+		WHERE `+condition, args...)
+	return moves, err
+}
+
+// MovesIn returns the watermarks of the given conversations that moved above
+// stamp since.
+func (s *Store) MovesIn(ctx context.Context, conversations []ID, since int64) ([]WatermarkMove, error) {
+	var moves []WatermarkMove
+	err := s.backend.Read(ctx, func(tx *Tx) (err error) {
+		moves, err = movesIn(tx, conversations, since)
+		return err
+	})
+	return moves, err
+}
+
+func movesIn(tx *Tx, conversations []ID, since int64) ([]WatermarkMove, error) {
+	var all []WatermarkMove
+	for part := range slices.Chunk(conversations, maxParameters/2) {
+		condition, args, err := tx.In(`w.conversation_id IN (?) AND w.stamp > ?`, part, since)
+		if err != nil {
+			return nil, err
+		}
+		moves, err := selectMoves(tx, condition, args...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, moves...)
+	}
+	return all, nil
+}
+
+// MovesFor returns the watermarks that moved above stamp since in the
+// conversations that a user is in and that name people in receipts, that is,
+// with at most MaxReceiptMembers members.
+func (s *Store) MovesFor(ctx context.Context, user ID, since int64) ([]WatermarkMove, error) {
+	var moves []WatermarkMove
+	err := s.backend.Read(ctx, func(tx *Tx) error {
+		var moved []ID
+		if err := tx.Select(&moved, `SELECT ms.conversation_id FROM memberships ms WHERE ms.user_id = ? AND ms.to_seq = 0
+			AND EXISTS (SELECT 1 FROM watermarks w WHERE w.conversation_id = ms.conversation_id AND w.stamp > ?)
+			AND (SELECT COUNT(*) FROM (SELECT 1 FROM members m WHERE m.conversation_id = ms.conversation_id AND m.to_seq = 0 LIMIT ?) AS first) <= ?`,
+			user, since, MaxReceiptMembers+1, MaxReceiptMembers); err != nil {
+			return err
+		}
+		var err error
+		moves, err = movesIn(tx, moved, since)
+		return err
+	})
+	return moves, err
+}
+
+// NamesReaders reports which of the conversations name people in receipts.
+func (s *Store) NamesReaders(ctx context.Context, conversations []ID) (map[ID]bool, error) {
+	named := make(map[ID]bool, len(conversations))
+	err := s.backend.Read(ctx, func(tx *Tx) error {
+		for _, id := range conversations {
+			var members int
+			if err := tx.Get(&members, `SELECT COUNT(*) FROM (SELECT 1 FROM members
+				WHERE conversation_id = ? AND to_seq = 0 LIMIT ?) AS first`, id, MaxReceiptMembers+1); err != nil {
+				return err
+			}
+			named[id] = members <= MaxReceiptMembers
+		}
+		return nil
+	})
+	return named, err
+}
+
+// WatermarksIn returns all watermarks of those of the given conversations that
+// name people in receipts.
+func (s *Store) WatermarksIn(ctx context.Context, conversations []ID) ([]WatermarkMove, error) {
+	named, err := s.NamesReaders(ctx, conversations)
+	if err != nil {
+		return nil, err
+	}
+	conversations = slices.DeleteFunc(slices.Clone(conversations), func(id ID) bool { return !named[id] })
+	return s.MovesIn(ctx, conversations, 0)
+}
+
+// NoteCaughtUp notes as delivered what a user has with a stamp above since and
+// up to a closed one, as NoteDelivered does.
+func (s *Store) NoteCaughtUp(ctx context.Context, user ID, since, until int64) error {
+	for from := int64(0); ; {
+		var page MovedPage
+		var places map[ID]int64
+		page, err := s.Moved(ctx, user, since, from, 500)
+		if err != nil {
+			return err
+		}
+		ids := make([]ID, len(page.Moved))
+		for i, m := range page.Moved {
+			ids[i], from = m.ConversationID, m.Slot+1
+		}
+		if err := s.backend.Read(ctx, func(tx *Tx) (err error) {
+			places, err = placesAt(tx, ids, until)
+			return err
+		}); err != nil {
+			return err
+		}
+		for _, m := range page.Moved {
+			if seq := places[m.ConversationID]; seq > m.At {
+				s.NoteDelivered(user, m.ConversationID, seq)
+			}
+		}
+		if !page.More {
+			return nil
+		}
+	}
+}
