@@ -29,8 +29,9 @@ func (s *Store) Interests(ctx context.Context, user ID) ([]Interest, error) {
 type Moved struct {
 	Interest
 	Intervals []Interval `db:"-"`
-	LastSeq   int64      `db:"last_seq"`
-	LastStamp int64      `db:"last_stamp"` // of the newest event
+	// The conversation's head: it may lie above the end of the last interval.
+	LastSeq   int64 `db:"last_seq"`
+	LastStamp int64 `db:"last_stamp"` // of the newest event
 	// At is the last seq whose stamp is not above the one asked about; 0: none.
 	At int64 `db:"-"`
 }
@@ -55,12 +56,7 @@ func (s *Store) Moved(ctx context.Context, user ID, since, from int64, limit int
 		if page.Closed, page.Epoch, err = readClosed(tx); err != nil {
 			return err
 		}
-		// The CROSS JOIN keeps SQLite from starting with all conversations there are.
-		if err := tx.Select(&page.Moved, `SELECT ms.conversation_id, ms.slot, ms.from_seq, c.last_seq, c.last_stamp
-			FROM memberships ms CROSS JOIN conversations c
-			WHERE ms.user_id = ? AND ms.slot >= ? AND c.conversation_id = ms.conversation_id
-				AND CASE WHEN ms.to_seq = 0 THEN c.last_stamp ELSE ms.stamp END > ?
-			ORDER BY ms.slot LIMIT ?`, user, from, since, limit+1); err != nil {
+		if page.Moved, err = selectMoved(tx, user, since, from, limit+1); err != nil {
 			return err
 		}
 		if page.More = len(page.Moved) > limit; page.More {
@@ -69,6 +65,17 @@ func (s *Store) Moved(ctx context.Context, user ID, since, from int64, limit int
 		return fillMoved(tx, user, since, page.Moved)
 	})
 	return page, err
+}
+
+// selectMoved reads what moved, but for intervals and places. The CROSS JOIN
+// keeps SQLite from starting with all conversations there are.
+func selectMoved(tx *Tx, user ID, since, from int64, limit int) (moved []Moved, err error) {
+	err = tx.Select(&moved, `SELECT ms.conversation_id, ms.slot, ms.from_seq, c.last_seq, c.last_stamp
+		FROM memberships ms CROSS JOIN conversations c
+		WHERE ms.user_id = ? AND ms.slot >= ? AND c.conversation_id = ms.conversation_id
+			AND CASE WHEN ms.to_seq = 0 THEN c.last_stamp ELSE ms.stamp END > ?
+		ORDER BY ms.slot LIMIT ?`, user, from, since, limit)
+	return moved, err
 }
 
 // InboxChanges is what a sweep finds for inboxes beside events.

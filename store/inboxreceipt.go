@@ -107,33 +107,72 @@ func (s *Store) WatermarksIn(ctx context.Context, conversations []ID) ([]Waterma
 	return s.MovesIn(ctx, conversations, 0)
 }
 
-// NoteCaughtUp notes as delivered what a user has with a stamp above since and
-// up to a closed one, as NoteDelivered does.
+// caughtUpPage is how many conversations NoteCaughtUp looks at at once.
+const caughtUpPage = 500
+
+// NoteCaughtUp notes as delivered, as NoteDelivered does, what a user was given
+// who has everything with a stamp above since and up to a closed one: nothing
+// of a stretch of membership that began later, even where it opens what was
+// said before.
 func (s *Store) NoteCaughtUp(ctx context.Context, user ID, since, until int64) error {
 	for from := int64(0); ; {
-		var page MovedPage
-		var places map[ID]int64
-		page, err := s.Moved(ctx, user, since, from, 500)
-		if err != nil {
-			return err
-		}
-		ids := make([]ID, len(page.Moved))
-		for i, m := range page.Moved {
-			ids[i], from = m.ConversationID, m.Slot+1
-		}
+		var moved []Moved
+		var given map[ID]int64
 		if err := s.backend.Read(ctx, func(tx *Tx) (err error) {
-			places, err = placesAt(tx, ids, until)
+			if moved, err = selectMoved(tx, user, since, from, caughtUpPage); err != nil {
+				return err
+			}
+			given, err = givenBetween(tx, user, moved, since, until)
 			return err
 		}); err != nil {
 			return err
 		}
-		for _, m := range page.Moved {
-			if seq := places[m.ConversationID]; seq > m.At {
-				s.NoteDelivered(user, m.ConversationID, seq)
-			}
+		for id, seq := range given {
+			s.NoteDelivered(user, id, seq)
 		}
-		if !page.More {
+		if len(moved) < caughtUpPage {
 			return nil
 		}
+		from = moved[len(moved)-1].Slot + 1
 	}
+}
+
+// givenBetween returns the last seq of each conversation that a member has
+// been given who had everything up to since, and then everything up to until.
+func givenBetween(tx *Tx, user ID, moved []Moved, since, until int64) (map[ID]int64, error) {
+	ids := make([]ID, len(moved))
+	for i := range moved {
+		ids[i] = moved[i].ConversationID
+	}
+	before, err := placesAt(tx, ids, since)
+	if err != nil {
+		return nil, err
+	}
+	after, err := placesAt(tx, ids, until)
+	if err != nil {
+		return nil, err
+	}
+	stretches, err := selectIn[struct {
+		ConversationID ID    `db:"conversation_id"`
+		JoinSeq        int64 `db:"join_seq"`
+		Interval
+	}](tx, `SELECT conversation_id, join_seq, from_seq, to_seq FROM members
+		WHERE conversation_id IN (?) AND user_id = ?`, ids, user)
+	if err != nil {
+		return nil, err
+	}
+	given := make(map[ID]int64, len(moved))
+	for _, s := range stretches {
+		id, last := s.ConversationID, after[s.ConversationID]
+		if s.JoinSeq > last {
+			continue
+		}
+		if s.ToSeq != 0 {
+			last = min(last, s.ToSeq)
+		}
+		if last > before[id] {
+			given[id] = max(given[id], last)
+		}
+	}
+	return given, nil
 }

@@ -29,6 +29,7 @@ func Run(t *testing.T, d Dialect, open func(t *testing.T) store.Backend) {
 	t.Run("receipts", s.receipts)
 	t.Run("acks", s.acks)
 	t.Run("changes", s.changes)
+	t.Run("inbox", s.inbox)
 	t.Run("concurrency", s.concurrency)
 	t.Run("check", s.check)
 	t.Run("plans", s.plans)
