@@ -47,6 +47,7 @@ var rules = []rule{
 	{"internal/torture/history", nil},
 	{"internal/torture/check", []string{"internal/torture/history"}},
 	{"internal/torture/netfault", nil},
+	{"internal/torture", []string{"internal/torture/..."}},
 	{"cmd", []string{"api", "poller", "store", "store/...", "internal/..."}},
 }
 

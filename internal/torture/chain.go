@@ -2,6 +2,8 @@ package torture
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,14 +20,38 @@ type chain struct {
 
 	mu     sync.Mutex
 	reader history.Reader
-	asked  bool             // the first request has been made
-	places []place          // where the chain can go on, the newest last
-	branch []int            // the steps that are not given up
-	at     map[string]int64 // the highest seq on the branch, by conversation
-	acks   map[watermark]history.Receipt
-	ended  string // the code that the server ended it with
-	moved  int64  // when the newest step was made
-	proven int64  // when an answer last proved that there was nothing more
+	asked  bool     // the first request has been made
+	places []place  // where the chain can go on, the newest last
+	branch []int    // the steps that are not given up
+	base   standing // what it had before its first step
+	has    standing // what it has on the branch
+	ended  string   // the code that the server ended it with
+	moved  int64    // when the newest step was made
+	came   int64    // when the newest event came
+
+	draining bool
+	drained  int64 // when it was first answered in the drain, 0 for not yet
+}
+
+// standing is what a chain has got.
+type standing struct {
+	at   map[string]int64 // the highest seq, by conversation
+	acks map[watermark]history.Receipt
+}
+
+func newStanding() standing {
+	return standing{at: map[string]int64{}, acks: map[watermark]history.Receipt{}}
+}
+
+func (s standing) clone() standing { return standing{at: maps.Clone(s.at), acks: maps.Clone(s.acks)} }
+
+func (s standing) take(step *history.Step) {
+	if e := step.Event; e != nil {
+		s.at[e.Conversation] = max(s.at[e.Conversation], e.Seq, e.Through)
+	}
+	if r := step.Receipt; r != nil {
+		s.acks[watermark{r.Conversation, r.User}] = *r
+	}
 }
 
 // watermark names whose receipts in which conversation.
@@ -42,7 +68,7 @@ type place struct {
 // newChain begins a chain by its plan.
 func newChain(id string, d *device, p Reader, conversation string) *chain {
 	c := &chain{
-		device: d, rec: d.rec, plan: p, conversation: conversation, at: map[string]int64{}, acks: map[watermark]history.Receipt{},
+		device: d, rec: d.rec, plan: p, conversation: conversation, base: newStanding(), has: newStanding(),
 		reader: history.Reader{
 			ID: id, Client: d.name, User: d.account.id, Form: p.Form, Conversation: conversation, Begin: d.rec.now(),
 			Start: history.Start{From: p.From},
@@ -57,27 +83,27 @@ func newChain(id string, d *device, p Reader, conversation string) *chain {
 	return c
 }
 
-// fork begins a second chain at the newest place of this one; nil if it has
-// none that a server made.
-func (c *chain) fork(id string) *chain {
+// fork begins a second chain at the newest place of this one, on another device
+// of the same user; nil if it has none that a server made.
+func (c *chain) fork(id string, d *device) *chain {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.places) == 0 || !c.places[len(c.places)-1].made || c.ended != "" {
 		return nil
 	}
 	from := c.places[len(c.places)-1]
-	f := newChain(id, c.device, c.plan, c.conversation)
+	p := c.plan
+	p.Delay = 0
+	p.Legs = append(slices.Clone(p.Legs[1:]), p.Legs[0])
+	f := newChain(id, d, p, c.conversation)
 	f.reader.Start = history.Start{From: history.FromReader, Reader: c.reader.ID, Steps: from.steps}
 	f.places = []place{{cursor: from.cursor, made: true}}
 	// Where it stands: at what this chain had got by then.
+	f.base = c.base.clone()
 	for _, i := range c.branch[:from.branch] {
-		if e := c.reader.Steps[i].Event; e != nil {
-			f.at[e.Conversation] = max(f.at[e.Conversation], e.Seq, e.Through)
-		}
+		f.base.take(&c.reader.Steps[i])
 	}
-	for conversation, seq := range c.reader.Start.Snapshot {
-		f.at[conversation] = max(f.at[conversation], seq)
-	}
+	f.has = f.base.clone()
 	return f
 }
 
@@ -119,14 +145,9 @@ func (c *chain) giveUp(p place) {
 		return
 	}
 	c.branch = c.branch[:p.branch]
-	clear(c.at)
-	for conversation, seq := range c.reader.Start.Snapshot {
-		c.at[conversation] = seq
-	}
+	c.has = c.base.clone()
 	for _, i := range c.branch {
-		if e := c.reader.Steps[i].Event; e != nil {
-			c.at[e.Conversation] = max(c.at[e.Conversation], e.Seq, e.Through)
-		}
+		c.has.take(&c.reader.Steps[i])
 	}
 }
 
@@ -136,6 +157,7 @@ func (c *chain) back(n int) {
 	defer c.mu.Unlock()
 	if keep := max(1, len(c.places)-n); keep < len(c.places) {
 		c.places = c.places[:keep]
+		c.rec.count(wentBack)
 	}
 }
 
@@ -144,6 +166,7 @@ func (c *chain) step(s history.Step) {
 	c.moved = s.At
 	c.reader.Steps = append(c.reader.Steps, s)
 	c.branch = append(c.branch, len(c.reader.Steps)-1)
+	c.has.take(&s)
 }
 
 // event notes an event that came whole.
@@ -151,24 +174,28 @@ func (c *chain) event(e history.Event) {
 	if e.Conversation == "" {
 		e.Conversation = c.conversation
 	}
+	if c.rec.older[e.Conversation] {
+		return
+	}
 	c.mu.Lock()
 	if e.Type == "hidden" && e.AcceptedAt == "" && (c.plan.Form == history.Text || c.plan.Form == history.InboxText) {
 		// A line names only the last seq that it stands for.
-		e.Seq, e.Through = min(e.Seq, c.at[e.Conversation]+1), e.Seq
+		e.Seq, e.Through = min(e.Seq, c.has.at[e.Conversation]+1), e.Seq
 	}
 	c.step(history.Step{Event: &e})
-	seq := max(e.Seq, e.Through)
-	c.at[e.Conversation] = max(c.at[e.Conversation], seq)
+	c.came = c.moved
 	c.mu.Unlock()
-	c.device.saw(e.Conversation, seq)
+	c.device.saw(e.Conversation, max(e.Seq, e.Through))
 }
 
 // receipt notes a receipt that came whole.
 func (c *chain) receipt(r history.Receipt) {
+	if c.rec.older[r.Conversation] {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.step(history.Step{Receipt: &r})
-	c.acks[watermark{r.Conversation, r.User}] = r
 }
 
 // reach notes that the chain can go on from here.
@@ -184,6 +211,9 @@ func (c *chain) reach(cursor string) {
 func (c *chain) snapshot(s *wireSnapshot, begin int64, node string) {
 	for i := range s.Conversations {
 		v := &s.Conversations[i]
+		if c.rec.older[v.ID] {
+			continue
+		}
 		c.rec.operation(history.Operation{
 			Kind: history.State, Client: c.device.name, User: c.device.account.id, Node: node, Begin: begin, End: c.rec.now(),
 			Outcome: history.OK, Status: 200, Conversation: v.ID, State: v.view(),
@@ -193,9 +223,10 @@ func (c *chain) snapshot(s *wireSnapshot, begin int64, node string) {
 		c.mu.Lock()
 		c.reader.Start.Snapshot = map[string]int64{}
 		for i := range s.Conversations {
-			v := &s.Conversations[i]
-			c.reader.Start.Snapshot[v.ID] = v.LastSeq
-			c.at[v.ID] = max(c.at[v.ID], v.LastSeq)
+			if v := &s.Conversations[i]; !c.rec.older[v.ID] {
+				c.reader.Start.Snapshot[v.ID] = v.LastSeq
+				c.base.at[v.ID], c.has.at[v.ID] = v.LastSeq, v.LastSeq
+			}
 		}
 		c.mu.Unlock()
 	}
@@ -204,11 +235,23 @@ func (c *chain) snapshot(s *wireSnapshot, begin int64, node string) {
 	}
 }
 
-// nothing notes an answer by which there was nothing more.
-func (c *chain) nothing() {
+// answered notes that the server has begun to answer a request of the chain.
+func (c *chain) answered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.proven = c.rec.now()
+	if c.draining && c.drained == 0 {
+		c.drained = c.rec.now()
+	}
+}
+
+// drain says that from now on the chain is followed to its end.
+func (c *chain) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	if c.ended == notFound {
+		c.ended = "" // its user may have been added again
+	}
 }
 
 // end notes that the server refused to go on.
@@ -241,13 +284,6 @@ func (c *chain) progress() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.moved
-}
-
-// position is the highest seq that the chain has got of a conversation.
-func (c *chain) position(conversation string) int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at[conversation]
 }
 
 // String says which chain it is and where it stands.

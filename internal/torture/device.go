@@ -21,6 +21,7 @@ const callTimeout = 12 * time.Second
 // account is a user who is signed in.
 type account struct {
 	id, handle, token string
+	hidden            bool // read receipts were off before the run
 }
 
 // device is one client: somebody's program on one machine.
@@ -30,9 +31,8 @@ type device struct {
 	rec     *recorder
 	lines   []line // one for each node
 
-	mu    sync.Mutex
-	seen  map[string]int64 // the highest seq that this device has got, by conversation
-	forks int
+	mu   sync.Mutex
+	seen map[string]int64 // the highest seq that this device has got, by conversation
 }
 
 // line is a device's way to a node.

@@ -13,7 +13,12 @@ import (
 // for dead. The servers of a run send heartbeats far more often.
 const silence = 40 * time.Second
 
-// live follows the chain by its legs until ctx ends.
+// returnAfter is how long a client whose user was removed waits before it asks
+// whether they were added again.
+const returnAfter = 2 * time.Second
+
+// live follows the chain by its legs until ctx ends. fork begins another one
+// where this one is.
 func (c *chain) live(ctx context.Context, fork func(*chain)) {
 	if !pause(ctx, c.plan.Delay) {
 		return
@@ -27,7 +32,12 @@ func (c *chain) live(ctx context.Context, fork func(*chain)) {
 			fork(c)
 		}
 		c.leg(ctx, leg)
-		if c.ending() != "" || !pause(ctx, leg.Gap) {
+		if ended := c.ending(); ended == notFound && pause(ctx, returnAfter) {
+			c.revive()
+		} else if ended != "" {
+			return
+		}
+		if !pause(ctx, leg.Gap) {
 			return
 		}
 	}
@@ -48,8 +58,12 @@ func (c *chain) leg(ctx context.Context, leg Leg) {
 // errRetry is an answer by which a client has to come back a little later.
 var errRetry = errors.New("not now")
 
+// notFound is the code that ends a chain whose user is no member any more.
+const notFound = "not_found"
+
 // connect makes one request of the chain and takes what it gives.
 func (c *chain) connect(ctx context.Context, leg Leg, node int) error {
+	c.rec.count(string(c.plan.Form))
 	if c.plan.Form.Inbox() {
 		return c.connectInbox(ctx, leg, node)
 	}
@@ -78,6 +92,7 @@ func (c *chain) refused(a *answer) error {
 	switch {
 	case a.code != "" && (a.status == http.StatusNotFound || a.status == http.StatusGone || a.status == http.StatusBadRequest ||
 		a.status == http.StatusUnauthorized || a.status == http.StatusForbidden):
+		c.answered()
 		c.end(a.code)
 		return nil
 	default:
@@ -100,6 +115,7 @@ func (c *chain) open(ctx context.Context, leg Leg, node int, path, accept, lastE
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusOK {
+		c.answered()
 		return resp, nil
 	}
 	defer resp.Body.Close()

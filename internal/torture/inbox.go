@@ -64,9 +64,6 @@ func (c *chain) connectInbox(ctx context.Context, leg Leg, node int) error {
 		c.receipt(in.Receipts[i].history())
 	}
 	c.reach(in.Cursor)
-	if len(in.Events) == 0 && !in.More {
-		c.nothing()
-	}
 	return nil
 }
 
@@ -85,9 +82,6 @@ func (c *chain) inboxTextPage(ctx context.Context, leg Leg, node int, path strin
 		c.event(e)
 	}
 	c.reach(a.header.Get("Holdline-Cursor"))
-	if len(events) == 0 {
-		c.nothing()
-	}
 	return nil
 }
 

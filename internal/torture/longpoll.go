@@ -23,6 +23,7 @@ func (c *chain) page(ctx context.Context, leg Leg, node int, path, accept string
 	if a.status != http.StatusOK {
 		return nil, c.refused(a)
 	}
+	c.answered()
 	return a, nil
 }
 
@@ -50,9 +51,6 @@ func (c *chain) poll(ctx context.Context, leg Leg, node int) error {
 		c.event(p.Events[i].history())
 	}
 	c.reach(p.Cursor)
-	if len(p.Events) == 0 {
-		c.nothing()
-	}
 	c.rec.operation(history.Operation{
 		Kind: history.Head, Client: c.device.name, User: c.device.account.id, Node: name, Begin: begin, End: c.rec.now(),
 		Outcome: history.OK, Status: a.status, Conversation: c.conversation, Seq: p.head(),

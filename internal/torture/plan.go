@@ -95,6 +95,7 @@ const (
 	List     Verb = "list"
 	Head     Verb = "head"
 	Receipts Verb = "receipts"
+	Privacy  Verb = "privacy" // read receipts off, or on again
 )
 
 // Act is one thing that a client does beside reading.
@@ -110,7 +111,8 @@ type Act struct {
 	Number int  `json:"number,omitempty"`
 	Bytes  int  `json:"bytes,omitempty"` // of the text
 	Reply  bool `json:"reply,omitempty"`
-	Read   bool `json:"read,omitempty"` // ack: that it was read, else delivered
+	// Read: an ack says that it was read, else delivered; of privacy, others are told.
+	Read bool `json:"read,omitempty"`
 	// Attempts is after how many the client stops although it does not know the
 	// outcome; 0: it goes on until it knows.
 	Attempts int `json:"attempts,omitempty"`

@@ -91,7 +91,7 @@ func TestEverythingIsPlanned(t *testing.T) {
 		count[fmt.Sprintf("%s late=%v", c.Kind, c.Late)]++
 	}
 	for _, want := range []string{
-		"send", "replay", "twice", "create", "add", "remove", "leave", "title", "ack", "beyond", "state", "list", "head", "receipts", "given up",
+		"send", "replay", "twice", "create", "add", "remove", "leave", "title", "ack", "beyond", "state", "list", "head", "receipts", "privacy", "given up",
 		"pause", "kill", "stop", "connections", "weather", "sessions", "database stop", "database kill",
 		"stream", "poll", "text", "inbox-stream", "inbox-poll", "inbox-text", "fork", "back",
 		"group late=false", "group late=true", "direct late=false", "direct late=true",

@@ -203,6 +203,9 @@ func (p *planner) act(at time.Duration, conversation int) Act {
 		a.Verb = List
 	case n < 98:
 		a.Verb = Head
+	case user%4 == 3 && p.chance(50):
+		// A few alone, because what they read is not compared.
+		a.Verb, a.Read = Privacy, p.chance(40)
 	default:
 		a.Verb = Receipts
 	}

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ import (
 // recorder collects what happens. Its methods may be called from any goroutine.
 type recorder struct {
 	start time.Time
+	// older are conversations from before the run, which are none of its business.
+	// It is filled before the first chain begins.
+	older map[string]bool
 
 	accepted, unknown, refused atomic.Int64 // sends, each attempt
 	events                     atomic.Int64
@@ -26,9 +30,41 @@ type recorder struct {
 	chains     []*chain
 	problems   []string
 	odd        map[string]int // unexpected answers, by what they were
+	done       map[string]int // what was done, by its name
 }
 
-func newRecorder() *recorder { return &recorder{start: time.Now(), odd: map[string]int{}} }
+func newRecorder() *recorder {
+	return &recorder{start: time.Now(), older: map[string]bool{}, odd: map[string]int{}, done: map[string]int{}}
+}
+
+// Names under which things are counted, beside those of verbs, forms and faults.
+const (
+	wentBack = "back"
+	forked   = "fork"
+	dropped  = "dropped"
+	repeated = "repeated"
+)
+
+// count counts something that was done.
+func (r *recorder) count(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done[what]++
+}
+
+// counted returns all that was counted.
+func (r *recorder) counted() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.done)
+}
+
+// allChains returns the chains that there are by now.
+func (r *recorder) allChains() []*chain {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.chains)
+}
 
 // now is the time in the history.
 func (r *recorder) now() int64 { return int64(time.Since(r.start)) }

@@ -17,9 +17,10 @@ import (
 const workers = 4
 
 // act carries out the plan's acts, each device its own, in their order as far
-// as their number of workers lets them. It returns when all are done; once ctx has
-// ended, what is left is dropped.
-func (r *run) act(ctx context.Context) {
+// as their number of workers lets them. It returns when all are done. Once soft has
+// ended, what is left is dropped; what has begun goes on until its outcome is certain,
+// or ctx ends.
+func (r *run) act(ctx, soft context.Context) {
 	var group sync.WaitGroup
 	queues := make([]chan Act, len(r.devices))
 	for i, d := range r.devices {
@@ -27,15 +28,18 @@ func (r *run) act(ctx context.Context) {
 		for range workers {
 			group.Go(func() {
 				for a := range queues[i] {
-					if ctx.Err() == nil {
-						r.do(ctx, d, a)
+					if soft.Err() != nil {
+						r.rec.count(dropped)
+						continue
 					}
+					r.do(ctx, d, a)
+					r.rec.count(string(a.Verb))
 				}
 			})
 		}
 	}
 	for _, a := range r.plan.Acts {
-		if !pause(ctx, time.Until(r.begun.Add(a.At))) {
+		if !pause(soft, time.Until(r.begun.Add(a.At))) {
 			break
 		}
 		queues[a.Client] <- a
@@ -55,6 +59,12 @@ func (r *run) do(ctx context.Context, d *device, a Act) {
 	}
 	if a.Verb == List {
 		r.listed(ctx, d, a)
+		return
+	}
+	if a.Verb == Privacy {
+		r.hideReading(d.account.id)
+		body := map[string]bool{"read_receipts": a.Read}
+		r.repeat(ctx, d, a, history.Operation{}, http.MethodPatch, "/v1/me", body, nil)
 		return
 	}
 	if id == "" {
@@ -169,7 +179,10 @@ func (r *run) create(ctx context.Context, d *device, a Act) {
 		var made wireConversation
 		err := b.decode(&made)
 		o.Conversation = made.ID
-		if made.ID != "" && !r.older[made.ID] {
+		switch {
+		case r.rec.older[made.ID]:
+			o.Kind = "" // it was there before the run, and stays out of it
+		case made.ID != "":
 			r.talks[a.Conversation].made(made.ID)
 		}
 		return err
@@ -201,7 +214,7 @@ func (r *run) listed(ctx context.Context, d *device, a Act) {
 		return b.decode(&page)
 	})
 	for i := range page.Conversations {
-		if c := &page.Conversations[i]; !r.older[c.ID] {
+		if c := &page.Conversations[i]; !r.rec.older[c.ID] {
 			o.Kind, o.Conversation, o.State = history.State, c.ID, c.view()
 			r.rec.operation(o)
 		}
@@ -244,6 +257,9 @@ func (r *run) once(ctx context.Context, d *device, a Act, o history.Operation, p
 // moves on to the next node each time.
 func (r *run) repeat(ctx context.Context, d *device, a Act, o history.Operation, method, path string, body any, take took) {
 	for i := 1; ; i++ {
+		if i > 1 {
+			r.rec.count(repeated)
+		}
 		result := r.exchange(ctx, d, a.Node+i-1, o, method, path, body, take)
 		switch {
 		case result == history.OK, result == refusedForGood:

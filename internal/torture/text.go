@@ -142,9 +142,6 @@ func (c *chain) textPage(ctx context.Context, leg Leg, node int) error {
 		c.event(e)
 	}
 	c.reach(a.header.Get("Holdline-Cursor"))
-	if len(events) == 0 {
-		c.nothing()
-	}
 	return nil
 }
 

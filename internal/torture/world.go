@@ -91,25 +91,38 @@ func (r *run) people(ctx context.Context, given [][2]string) error {
 				r.accounts[i] = &account{id: in.User.ID, handle: in.User.Handle, token: in.Token}
 				return nil
 			}
-			handle, secret := given[i][0], given[i][1]
-			if strings.HasPrefix(secret, "hl_") {
-				r.accounts[i] = &account{handle: handle, token: secret}
-				d := newDevice("setup", r.accounts[i], r.nodes, r.rec)
-				defer d.close()
-				if err := d.must(ctx, "GET", "/v1/me", nil, &in); err != nil {
-					return fmt.Errorf("%s: %w", handle, err)
-				}
-				r.accounts[i].id = in.User.ID
-				return nil
-			}
-			if err := nobody.must(ctx, "POST", "/v1/sessions", map[string]string{"handle": handle, "password": secret}, &in); err != nil {
-				return fmt.Errorf("%s: %w", handle, err)
-			}
-			r.accounts[i] = &account{id: in.User.ID, handle: in.User.Handle, token: in.Token}
-			return nil
+			a, err := r.signIn(ctx, nobody, given[i][0], given[i][1])
+			r.accounts[i] = a
+			return err
 		})
 	}
 	return g.Wait()
+}
+
+// signIn signs a given account in, unless the secret is a token already.
+func (r *run) signIn(ctx context.Context, nobody *device, handle, secret string) (*account, error) {
+	a := &account{handle: handle, token: secret}
+	if !strings.HasPrefix(secret, "hl_") {
+		var in signedIn
+		if err := nobody.must(ctx, "POST", "/v1/sessions", map[string]string{"handle": handle, "password": secret}, &in); err != nil {
+			return nil, fmt.Errorf("%s: %w", handle, err)
+		}
+		a.token = in.Token
+	}
+	var me struct {
+		signedIn
+		ReadReceipts bool `json:"read_receipts"`
+	}
+	d := newDevice("setup", a, r.nodes, r.rec)
+	defer d.close()
+	if err := d.must(ctx, "GET", "/v1/me", nil, &me); err != nil {
+		return nil, fmt.Errorf("%s: %w", handle, err)
+	}
+	a.id, a.handle, a.hidden = me.User.ID, me.User.Handle, !me.ReadReceipts
+	if a.hidden {
+		r.hideReading(a.id)
+	}
+	return a, nil
 }
 
 // setUp makes the devices, and the conversations that exist from the start.
@@ -133,12 +146,31 @@ func (r *run) setUp(ctx context.Context, given [][2]string) error {
 		}
 		a := Act{Verb: Create, Client: r.plan.Conversations[i].Creator, Conversation: i, Number: -1 - i}
 		r.create(ctx, r.devices[a.Client], a)
-		if id, _ := t.known(); id == "" {
+		// Two of the given accounts may talk to each other already; then the plan
+		// does without this one.
+		if id, _ := t.known(); id == "" && (given == nil || r.plan.Conversations[i].Kind != "direct") {
 			return errors.Join(fmt.Errorf("conversation %d could not be made", i), ctx.Err())
 		}
 	}
 	return nil
 }
+
+// hideReading notes that a user turns read receipts off or on: what others are
+// shown of their reading is not compared with what they did.
+func (r *run) hideReading(user string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hidden[user] = true
+}
+
+func (r *run) hides(user string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hidden[user]
+}
+
+// mostOlder leaves room in an inbox's snapshot, which lists 1,000.
+const mostOlder = 500
 
 // noteOlder notes the conversations that given accounts had before the run,
 // which are none of its business.
@@ -148,8 +180,11 @@ func (r *run) noteOlder(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if len(all) > mostOlder {
+			return fmt.Errorf("%s is in %d conversations already; give the run accounts with at most %d", a.handle, len(all), mostOlder)
+		}
 		for _, c := range all {
-			r.older[c.ID] = true
+			r.rec.older[c.ID] = true
 		}
 	}
 	return nil
@@ -176,7 +211,7 @@ func (r *run) list(ctx context.Context, a *account) (all []wireConversation, err
 func (r *run) users() []history.User {
 	var all []history.User
 	for _, a := range r.accounts {
-		all = append(all, history.User{ID: a.id, Handle: a.handle})
+		all = append(all, history.User{ID: a.id, Handle: a.handle, ReceiptsOff: r.hides(a.id)})
 	}
 	return all
 }
