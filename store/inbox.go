@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 )
 
 // Interest is one conversation that a user's inbox follows. The slot is the
@@ -67,13 +68,16 @@ func (s *Store) Moved(ctx context.Context, user ID, since, from int64, limit int
 	return page, err
 }
 
-// selectMoved reads what moved, but for intervals and places. The CROSS JOIN
-// keeps SQLite from starting with all conversations there are.
+// selectMoved reads what moved, but for intervals and places. The heads are
+// subqueries, not a join: PostgreSQL would rather read all conversations there
+// are than those of somebody who is in many.
 func selectMoved(tx *Tx, user ID, since, from int64, limit int) (moved []Moved, err error) {
-	err = tx.Select(&moved, `SELECT ms.conversation_id, ms.slot, ms.from_seq, c.last_seq, c.last_stamp
-		FROM memberships ms CROSS JOIN conversations c
-		WHERE ms.user_id = ? AND ms.slot >= ? AND c.conversation_id = ms.conversation_id
-			AND CASE WHEN ms.to_seq = 0 THEN c.last_stamp ELSE ms.stamp END > ?
+	err = tx.Select(&moved, `SELECT ms.conversation_id, ms.slot, ms.from_seq,
+			(SELECT c.last_seq FROM conversations c WHERE c.conversation_id = ms.conversation_id) AS last_seq,
+			(SELECT c.last_stamp FROM conversations c WHERE c.conversation_id = ms.conversation_id) AS last_stamp
+		FROM memberships ms
+		WHERE ms.user_id = ? AND ms.slot >= ? AND ? < CASE WHEN ms.to_seq = 0
+			THEN (SELECT c.last_stamp FROM conversations c WHERE c.conversation_id = ms.conversation_id) ELSE ms.stamp END
 		ORDER BY ms.slot LIMIT ?`, user, from, since, limit)
 	return moved, err
 }
@@ -134,25 +138,27 @@ func fillMoved(tx *Tx, user ID, since int64, moved []Moved) error {
 
 // placesAt returns the last seq of each conversation whose stamp is not above
 // stamp, by bisection: stamps never fall along a log. All conversations take
-// each step together.
+// each step together. What is looked for lies at most n above lo; a step looks
+// in the middle, and behind the log's end finds nothing. It is a subquery, not
+// a join: PostgreSQL would rather read all events there are than those of many
+// conversations.
 func placesAt(tx *Tx, ids []ID, stamp int64) (map[ID]int64, error) {
 	places := make(map[ID]int64, len(ids))
 	if stamp <= 0 {
 		return places, nil
 	}
 	for part := range slices.Chunk(ids, maxParameters) {
-		query, args, err := tx.In(`WITH RECURSIVE search (c, lo, hi) AS (
-				SELECT conversation_id, CAST(0 AS BIGINT), last_seq FROM conversations WHERE conversation_id IN (?)
+		wanted, args := conversationsWanted(part)
+		query := `WITH RECURSIVE ` + wanted + `,
+			search (c, lo, n) AS (
+				SELECT wanted.c, CAST(0 AS BIGINT), (SELECT last_seq FROM conversations WHERE conversation_id = wanted.c) FROM wanted
 				UNION ALL
-				SELECT s.c, CASE WHEN e.stamp <= ? THEN e.seq ELSE s.lo END, CASE WHEN e.stamp <= ? THEN s.hi ELSE e.seq - 1 END
-				FROM search s JOIN events e ON e.conversation_id = s.c AND e.seq = (s.lo + s.hi + 1) / 2
-				WHERE s.lo < s.hi)
-			SELECT c AS conversation_id, lo AS last_seq FROM search WHERE lo = hi`, part, stamp, stamp)
-		if err != nil {
-			return nil, err
-		}
+				SELECT s.c, CASE WHEN (SELECT e.stamp FROM events e WHERE e.conversation_id = s.c AND e.seq = s.lo + (s.n + 1) / 2) <= ?
+					THEN s.lo + (s.n + 1) / 2 ELSE s.lo END, s.n / 2
+				FROM search s WHERE s.n > 0)
+			SELECT c AS conversation_id, lo AS last_seq FROM search WHERE n = 0`
 		var found []Head
-		if err := tx.Select(&found, query, args...); err != nil {
+		if err := tx.Select(&found, query, append(args, stamp)...); err != nil {
 			return nil, err
 		}
 		for _, h := range found {
@@ -160,6 +166,15 @@ func placesAt(tx *Tx, ids []ID, stamp int64) (map[ID]int64, error) {
 		}
 	}
 	return places, nil
+}
+
+// conversationsWanted is the part of a WITH clause that holds ids as wanted(c).
+func conversationsWanted(ids []ID) (with string, args []any) {
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	// PostgreSQL takes the column's type from the first row.
+	return `wanted (c) AS (VALUES (CAST(? AS BIGINT))` + strings.Repeat(`, (?)`, len(ids)-1) + `)`, args
 }
 
 // PlaceAt returns the last seq of a conversation whose stamp is not above a

@@ -81,15 +81,20 @@ func (s *Store) MovesFor(ctx context.Context, user ID, since int64) ([]Watermark
 
 // NamesReaders reports which of the conversations name people in receipts.
 func (s *Store) NamesReaders(ctx context.Context, conversations []ID) (map[ID]bool, error) {
-	named := make(map[ID]bool, len(conversations))
+	var named map[ID]bool
 	err := s.backend.Read(ctx, func(tx *Tx) error {
-		for _, id := range conversations {
-			var members int
-			if err := tx.Get(&members, `SELECT COUNT(*) FROM (SELECT 1 FROM members
-				WHERE conversation_id = ? AND to_seq = 0 LIMIT ?) AS first`, id, MaxReceiptMembers+1); err != nil {
+		named = make(map[ID]bool, len(conversations))
+		for part := range slices.Chunk(conversations, maxParameters) {
+			with, args := conversationsWanted(part)
+			var ids []ID
+			if err := tx.Select(&ids, `WITH `+with+` SELECT c FROM wanted WHERE (SELECT COUNT(*) FROM (SELECT 1 FROM members
+				WHERE conversation_id = wanted.c AND to_seq = 0 LIMIT ?) AS first) <= ?`,
+				append(args, MaxReceiptMembers+1, MaxReceiptMembers)...); err != nil {
 				return err
 			}
-			named[id] = members <= MaxReceiptMembers
+			for _, id := range ids {
+				named[id] = true
+			}
 		}
 		return nil
 	})

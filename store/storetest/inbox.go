@@ -29,6 +29,7 @@ func (s *suite) inbox(t *testing.T) {
 	t.Run("removed", s.inboxOfRemoved)
 	t.Run("receipts", s.inboxReceipts)
 	t.Run("caught up", s.inboxCaughtUp)
+	t.Run("plans", s.inboxPlans)
 }
 
 func (h *history) checkInterests(t *testing.T) {

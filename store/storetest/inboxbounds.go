@@ -18,6 +18,7 @@ func (w *world) manyGroups(n int, owner store.Actor, others ...store.Actor) []st
 	for _, a := range members {
 		named = append(named, `"`+a.UserID.String()+`"`)
 	}
+	var fed []store.Event
 	ids := make([]store.ID, n)
 	for i := range ids {
 		ids[i] = store.NewID()
@@ -36,8 +37,12 @@ func (w *world) manyGroups(n int, owner store.Actor, others ...store.Actor) []st
 		var conversations, events, stretches, memberships []string
 		for i, id := range ids {
 			conversations = append(conversations, fmt.Sprintf("(%d, 'group', '', 'joined', %d, 1, 1, 1, 1, %d)", id, owner.UserID, stamp))
-			events = append(events, fmt.Sprintf(`(%d, 1, 'created', %d, 1, %d, '"kind":"group","title":"","members":[%s]')`,
-				id, owner.UserID, stamp, strings.Join(named, ",")))
+			created := store.Event{
+				ConversationID: id, Seq: 1, Type: store.EventCreated, SenderID: owner.UserID, AcceptedAt: 1, Stamp: stamp,
+				Extra: `"kind":"group","title":"","members":[` + strings.Join(named, ",") + `]`,
+			}
+			fed = append(fed, created)
+			events = append(events, fmt.Sprintf("(%d, 1, 'created', %d, 1, %d, '%s')", id, owner.UserID, stamp, created.Extra))
 			for m, a := range members {
 				role := store.MemberRoleMember
 				if m == 0 {
@@ -69,11 +74,7 @@ func (w *world) manyGroups(n int, owner store.Actor, others ...store.Actor) []st
 		}
 		return nil
 	}, func() {}))
-	for _, id := range ids {
-		events, _, err := w.store.Events(w.Context(), id, 1, 1, 1)
-		w.must(err)
-		w.feed(events)
-	}
+	w.feed(fed)
 	return ids
 }
 
