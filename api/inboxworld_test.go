@@ -1,0 +1,490 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"holdline/internal/contract"
+	"holdline/poller"
+	"holdline/store"
+	"holdline/store/postgres"
+	"holdline/store/sqlite"
+)
+
+// newNode is newWorld on a database that outlives the server or has several.
+// stop ends it before the test does.
+func newNode(t testing.TB, backend store.Backend, o poller.Options, change func(*Config)) (w *world, stop func()) {
+	t.Helper()
+	ctx := context.Background()
+	logs := &logBuffer{}
+	logger := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o.Logger = logger
+	live := poller.New(o)
+	log, err := store.New(ctx, backend, store.Options{Logger: logger, Feed: live.Feed, FeedMoved: live.FeedMoved})
+	must(t, err)
+	must(t, live.Start(ctx, log))
+	cfg := Config{Store: log, Poller: live, Logger: logger, Version: "test", SignUp: SignUpOpen}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := New(cfg)
+	must(t, err)
+	listener := httptest.NewServer(s.Handler())
+	w = &world{Server: s, t: t, url: listener.URL, logs: logs, client: &http.Client{Transport: contract.Transport(t, listener.Client().Transport)}}
+	stop = sync.OnceFunc(func() {
+		must(t, s.Close(ctx))
+		listener.Close()
+		must(t, live.Close(ctx))
+		must(t, log.Close())
+	})
+	t.Cleanup(func() {
+		stop()
+		if text := logs.String(); strings.Contains(text, "level=ERROR") && !t.Failed() {
+			t.Errorf("the server logged an error:\n%s", text)
+		}
+	})
+	return w, stop
+}
+
+func openSQLite(t testing.TB, path string) store.Backend {
+	t.Helper()
+	backend, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+	must(t, err)
+	must(t, backend.Migrate(t.Context()))
+	return backend
+}
+
+func openPostgres(t testing.TB, url string) store.Backend {
+	t.Helper()
+	backend, err := postgres.Open(t.Context(), postgres.Options{URL: url})
+	must(t, err)
+	must(t, backend.Migrate(t.Context()))
+	return backend
+}
+
+// inbox asks for one page.
+func (w *world) inbox(who account, query string) InboxPage {
+	w.t.Helper()
+	var page InboxPage
+	w.must(200, request{method: "GET", path: "/v1/inbox" + query, token: who.Token}, &page)
+	return page
+}
+
+// device is a client that follows an inbox, and holds what comes against what
+// every client may rely on.
+type device struct {
+	*world
+	who      account
+	fromNow  bool
+	cursor   string
+	events   map[string][]Event // by conversation, in the order they came
+	shown    map[string]int64   // by conversation, the head that the snapshot showed
+	receipts map[[2]string]InboxReceipt
+}
+
+// connect is a first connect; from is now or start.
+func (w *world) connect(who account, from string) *device {
+	w.t.Helper()
+	d := w.deviceOf(who, from == "now")
+	page := w.inbox(who, "?from="+from)
+	d.takeSnapshot(&page.Snapshot)
+	d.takePage(&page)
+	return d
+}
+
+func (w *world) deviceOf(who account, fromNow bool) *device {
+	return &device{
+		world: w, who: who, fromNow: fromNow, events: map[string][]Event{}, shown: map[string]int64{}, receipts: map[[2]string]InboxReceipt{},
+	}
+}
+
+// fork is another device of the same user that goes on from the same cursor.
+func (d *device) fork() *device {
+	o := d.deviceOf(d.who, d.fromNow)
+	o.cursor = d.cursor
+	for id, all := range d.events {
+		o.events[id] = append([]Event{}, all...)
+	}
+	for id, seq := range d.shown {
+		o.shown[id] = seq
+	}
+	for id, r := range d.receipts {
+		o.receipts[id] = r
+	}
+	return o
+}
+
+func (d *device) takeSnapshot(s *InboxSnapshot) {
+	d.t.Helper()
+	for _, c := range s.Conversations {
+		d.shown[c.Id] = c.LastSeq
+	}
+	for _, r := range s.Receipts {
+		d.takeReceipt(r)
+	}
+}
+
+func (d *device) takePage(page *InboxPage) {
+	d.t.Helper()
+	for _, e := range page.Events {
+		d.takeEvent(e)
+	}
+	for _, r := range page.Receipts {
+		d.takeReceipt(r)
+	}
+	d.takeCursor(page.Cursor)
+}
+
+// takeCursor keeps a cursor, of which only its form can be said.
+func (d *device) takeCursor(cursor string) {
+	d.t.Helper()
+	if cursor == "" || len(cursor) > 128 || strings.Trim(cursor, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		d.t.Errorf("cursor of %d bytes: %q", len(cursor), cursor)
+	}
+	d.cursor = cursor
+}
+
+// through is the last seq that an event stands for.
+func through(e Event) int64 { return max(e.Seq, e.ThroughSeq) }
+
+// takeEvent takes an event, which must follow those of its conversation.
+func (d *device) takeEvent(e Event) {
+	d.t.Helper()
+	id := e.ConversationId
+	if all := d.events[id]; len(all) > 0 {
+		if last := through(all[len(all)-1]); e.Seq <= last {
+			d.t.Errorf("%s has seq %d (%s) behind %d", d.who.User.Handle, e.Seq, e.Type, last)
+		}
+	} else if shown, ok := d.shown[id]; ok && d.fromNow && e.Seq > shown+1 {
+		d.t.Errorf("%s is given seq %d first, and the snapshot ended at %d", d.who.User.Handle, e.Seq, shown)
+	}
+	d.events[id] = append(d.events[id], e)
+}
+
+// takeReceipt takes a receipt, which must not go back.
+func (d *device) takeReceipt(r InboxReceipt) {
+	d.t.Helper()
+	key := [2]string{r.ConversationId, r.UserId}
+	old := d.receipts[key]
+	if r.DeliveredSeq < old.DeliveredSeq || r.ReadSeq < old.ReadSeq {
+		d.t.Errorf("a receipt went back from %+v to %+v", old, r)
+	}
+	d.receipts[key] = r
+}
+
+// poll hands back the cursor and takes what comes.
+func (d *device) poll(query string) InboxPage {
+	d.t.Helper()
+	page := d.inbox(d.who, "?cursor="+d.cursor+query)
+	if len(page.Snapshot.Conversations) > 0 {
+		d.t.Errorf("a snapshot behind a cursor")
+	}
+	d.takePage(&page)
+	return page
+}
+
+// drain polls until there is nothing more right now.
+func (d *device) drain(query string) {
+	d.t.Helper()
+	for d.poll(query).More {
+		if d.t.Failed() {
+			return
+		}
+	}
+}
+
+// until polls, waiting each time, until enough.
+func (d *device) until(what string, enough func() bool) {
+	d.t.Helper()
+	for range 15 {
+		if enough() || d.t.Failed() {
+			return
+		}
+		d.poll("&wait=1")
+	}
+	d.t.Fatalf("in vain: %s", what)
+}
+
+// has is the last seq that the device has of a conversation.
+func (d *device) has(conversation string) int64 {
+	all := d.events[conversation]
+	if len(all) == 0 {
+		return 0
+	}
+	return through(all[len(all)-1])
+}
+
+// seqs is what the device has of a conversation.
+func (d *device) seqs(conversation string) string {
+	var out []string
+	for _, e := range d.events[conversation] {
+		out = append(out, shortly(e))
+	}
+	return strings.Join(out, " ")
+}
+
+// shortly is seq, and -through for what is hidden.
+func shortly(e Event) string {
+	if e.Type == string(store.EventHidden) {
+		return fmt.Sprintf("%d-%d", e.Seq, through(e))
+	}
+	return fmt.Sprint(e.Seq)
+}
+
+// agrees holds what the device has of a conversation against its log: every
+// event from the times of membership that the chain spans, as the log has it,
+// and nothing else. What was said in an absence, or before the joining, and may
+// be read now all the same (history: all), may be there or not.
+func (d *device) agrees(conversation string) {
+	d.t.Helper()
+	due := map[int64]Event{} // what must be there
+	may := map[int64]Event{}
+	in := false
+	path := "/v1/conversations/" + conversation + "/events?limit=1000&after="
+	for after := int64(0); ; {
+		var page EventPage
+		d.must(200, request{method: "GET", path: path + fmt.Sprint(after), token: d.who.Token}, &page)
+		for _, e := range page.Events {
+			after = through(e)
+			mine := e.UserId == d.who.User.Id
+			switch {
+			case e.Type == string(store.EventHidden):
+				continue
+			case e.Type == "created":
+				for _, id := range e.Members {
+					in = in || id == d.who.User.Id
+				}
+			case mine && e.Action == "added":
+				in = true
+			}
+			may[e.Seq] = e
+			if in {
+				due[e.Seq] = e
+			}
+			if mine && (e.Action == "removed" || e.Action == "left") {
+				in = false
+			}
+		}
+		if !page.More {
+			break
+		}
+	}
+	for i, e := range d.events[conversation] {
+		if i == 0 && d.fromNow {
+			for seq := range due {
+				if seq < e.Seq {
+					delete(due, seq)
+				}
+			}
+		}
+		if e.Type == string(store.EventHidden) {
+			for seq := e.Seq; seq <= through(e); seq++ {
+				if _, ok := may[seq]; ok {
+					d.t.Errorf("%s: %d of %s is hidden from %s, who may read it", conversation, seq, shortly(e), d.who.User.Handle)
+				}
+			}
+			continue
+		}
+		if want, ok := may[e.Seq]; !ok || fmt.Sprintf("%+v", want) != fmt.Sprintf("%+v", e) {
+			d.t.Errorf("%s: given %+v, the log has %+v", conversation, e, want)
+		}
+		delete(due, e.Seq)
+	}
+	for seq, e := range due {
+		if len(d.events[conversation]) == 0 && d.fromNow && seq <= d.shown[conversation] {
+			continue
+		}
+		d.t.Errorf("%s: %s has not got seq %d (%s %s), only %s", conversation, d.who.User.Handle, seq, e.Type, e.Action, d.seqs(conversation))
+	}
+}
+
+// inboxTap is an open inbox stream, read by a parser that knows nothing of the
+// writer.
+type inboxTap struct {
+	t      testing.TB
+	resp   *http.Response
+	lines  *bufio.Reader
+	cancel context.CancelFunc
+}
+
+func (w *world) inboxStream(token, query string, header map[string]string) *inboxTap {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, "GET", w.url+"/v1/inbox/stream"+query, nil)
+	must(w.t, err)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for name, value := range header {
+		req.Header.Set(name, value)
+	}
+	resp, err := w.client.Do(req)
+	must(w.t, err)
+	if resp.StatusCode != 200 {
+		body, _ := io.ReadAll(resp.Body)
+		w.t.Fatalf("stream: %d %s", resp.StatusCode, body)
+	}
+	s := &inboxTap{w.t, resp, bufio.NewReaderSize(resp.Body, 1<<16), cancel}
+	w.t.Cleanup(s.close)
+	return s
+}
+
+func (s *inboxTap) close() {
+	s.cancel()
+	_ = s.resp.Body.Close() // it was cut
+}
+
+// next is the next frame; io.EOF at a clean end. In each the data come before
+// the id, since some clients keep the id of a frame that was cut in the middle.
+func (s *inboxTap) next() (f frame, err error) {
+	for {
+		line, err := s.lines.ReadString('\n')
+		if err != nil {
+			if errors.Is(err, io.EOF) && (line != "" || f != frame{}) {
+				err = io.ErrUnexpectedEOF
+			}
+			return frame{}, err
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch {
+		case name == "" && f.data != "":
+			s.check(f)
+			return f, nil
+		case name == "event":
+			f.event = value
+		case name == "data":
+			f.data = value
+		case name == "id" && f.data != "":
+			f.id = value
+		case name == "retry":
+			f.retry = value
+		default:
+			s.t.Errorf("line %q behind %+v", line, f)
+		}
+	}
+}
+
+// check holds a frame against the contract.
+func (s *inboxTap) check(f frame) {
+	schema, id := f.event, false
+	switch f.event {
+	case "heartbeat":
+		var beat struct {
+			Type string `json:"type"`
+			At   string `json:"at"`
+		}
+		must(s.t, json.Unmarshal([]byte(f.data), &beat, json.RejectUnknownMembers(true)))
+		if beat.Type != "heartbeat" || beat.At == "" {
+			s.t.Errorf("heartbeat %s", f.data)
+		}
+		schema = ""
+	case "reset", "end":
+		schema = "Problem"
+		if f.retry != "60000" {
+			s.t.Errorf("an ending without retry: 60000: %+v", f)
+		}
+	case "receipt":
+		schema = "InboxReceipt"
+	case "snapshot":
+		schema, id = "InboxSnapshot", true
+	default:
+		schema, id = "Event", true
+	}
+	if (f.id != "") != id || len(f.id) > 128 {
+		s.t.Errorf("id %q on %s", f.id, f.event)
+	}
+	if schema != "" {
+		contract.CheckJSON(s.t, schema, []byte(f.data))
+	}
+}
+
+// must is the next frame that is no heartbeat.
+func (s *inboxTap) must() frame {
+	s.t.Helper()
+	for {
+		f, err := s.next()
+		if err != nil {
+			s.t.Fatalf("the stream ended: %v", err)
+		}
+		if f.event != "heartbeat" {
+			return f
+		}
+	}
+}
+
+// event is the next frame that is neither heartbeat nor receipt, and the event in it.
+func (s *inboxTap) event() (f frame, e Event) {
+	s.t.Helper()
+	for f = s.must(); f.event == "receipt"; f = s.must() {
+	}
+	must(s.t, json.Unmarshal([]byte(f.data), &e))
+	return f, e
+}
+
+// receipt is the next frame that is no heartbeat, which must be one.
+func (s *inboxTap) receipt() (r InboxReceipt) {
+	s.t.Helper()
+	f := s.must()
+	if f.event != "receipt" {
+		s.t.Fatalf("%+v is no receipt", f)
+	}
+	must(s.t, json.Unmarshal([]byte(f.data), &r))
+	return r
+}
+
+// ended reads to the end of a stream, which must say why there is no more.
+func (s *inboxTap) ended(event, code, detail string) {
+	s.t.Helper()
+	var last frame
+	for {
+		f, err := s.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		must(s.t, err)
+		last = f
+	}
+	var p Problem
+	fromJSON(s.t, last.data, &p)
+	if last.event != event || p.Code != code || !strings.Contains(p.Detail, detail) {
+		s.t.Errorf("ended with %+v, want %s %s", last, event, code)
+	}
+}
+
+// follow takes one frame of a stream.
+func (d *device) follow(s *inboxTap) {
+	d.t.Helper()
+	f := s.must()
+	switch f.event {
+	case "snapshot":
+		var snapshot InboxSnapshot
+		fromJSON(d.t, f.data, &snapshot)
+		d.takeSnapshot(&snapshot)
+	case "receipt":
+		var r InboxReceipt
+		fromJSON(d.t, f.data, &r)
+		d.takeReceipt(r)
+		return
+	case "reset", "end":
+		d.t.Fatalf("the stream ended: %+v", f)
+	default:
+		var e Event
+		fromJSON(d.t, f.data, &e)
+		if e.Type != f.event {
+			d.t.Errorf("event: %s with %s", f.event, f.data)
+		}
+		d.takeEvent(e)
+	}
+	d.takeCursor(f.id)
+}
