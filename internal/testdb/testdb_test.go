@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,6 +79,14 @@ func TestClusterComesBackAfterACrash(t *testing.T) {
 	}
 	if got := query(t, open(t, url), "SELECT word FROM kept"); got != "kept" {
 		t.Fatalf("got %q", got)
+	}
+}
+
+// The server may run as another user than the one who starts it.
+func TestAStrictUmaskIsNoHindrance(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	if got := query(t, open(t, testdb.Cluster(t).URL("postgres")), "SELECT 'served'"); got != "served" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -119,6 +119,9 @@ func (c *Cluster) init(ctx context.Context, o Options) error {
 	if err := os.WriteFile(passwords, []byte(c.password+"\n"), 0o644); err != nil { //nolint:gosec // the folder is 0700
 		return err
 	}
+	if err := os.Chmod(passwords, 0o644); err != nil { //nolint:gosec // a strict umask would keep the server's user out
+		return err
+	}
 	// Plain passwords, over loopback and for these users alone: a hash with its
 	// thousands of rounds would cost milliseconds a connection.
 	args := []string{
