@@ -185,7 +185,7 @@ func (c *chain) event(e history.Event) {
 	c.step(history.Step{Event: &e})
 	c.came = c.moved
 	c.mu.Unlock()
-	c.device.saw(e.Conversation, max(e.Seq, e.Through))
+	c.device.saw(&e)
 }
 
 // receipt notes a receipt that came whole.

@@ -31,8 +31,9 @@ type device struct {
 	rec     *recorder
 	lines   []line // one for each node
 
-	mu   sync.Mutex
-	seen map[string]int64 // the highest seq that this device has got, by conversation
+	mu       sync.Mutex
+	seen     map[string]int64 // the highest seq that this device has got, by conversation
+	messages map[string]int64 // the last message that it has got, which can be replied to
 }
 
 // line is a device's way to a node.
@@ -42,7 +43,7 @@ type line struct {
 }
 
 func newDevice(name string, a *account, nodes []*node, rec *recorder) *device {
-	d := &device{name: name, account: a, rec: rec, seen: map[string]int64{}}
+	d := &device{name: name, account: a, rec: rec, seen: map[string]int64{}, messages: map[string]int64{}}
 	for _, n := range nodes {
 		d.lines = append(d.lines, line{node: n, proxied: httpClient(n.proxy.Addr()), direct: httpClient("")})
 	}
@@ -73,11 +74,21 @@ func (d *device) close() {
 }
 
 // saw notes that this device has got an event.
-func (d *device) saw(conversation string, seq int64) {
+func (d *device) saw(e *history.Event) {
 	d.rec.events.Add(1)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.seen[conversation] = max(d.seen[conversation], seq)
+	d.seen[e.Conversation] = max(d.seen[e.Conversation], e.Seq, e.Through)
+	if e.Type == "message" {
+		d.messages[e.Conversation] = e.Seq
+	}
+}
+
+// lastMessage is the seq of a message that this device can reply to, 0 for none.
+func (d *device) lastMessage(conversation string) int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.messages[conversation]
 }
 
 func (d *device) highest(conversation string) int64 {

@@ -73,7 +73,7 @@ func (r *run) do(ctx context.Context, d *device, a Act) {
 	path := "/v1/conversations/" + id
 	switch a.Verb {
 	case Send, Replay, Twice:
-		r.send(ctx, d, a, t, id, last)
+		r.send(ctx, d, a, t, id)
 	case Add:
 		var handles, ids []string
 		for _, u := range a.Users {
@@ -132,11 +132,11 @@ func text(number, bytes int) string {
 
 func (r *run) clientID(number int) string { return r.tag + "-" + strconv.Itoa(number) }
 
-func (r *run) send(ctx context.Context, d *device, a Act, t *talk, id string, last int64) {
+func (r *run) send(ctx context.Context, d *device, a Act, t *talk, id string) {
 	words := text(a.Number, a.Bytes)
 	body := map[string]any{"client_id": r.clientID(a.Number), "text": words}
 	o := history.Operation{Kind: history.Send, Conversation: id, ClientID: r.clientID(a.Number), Text: history.Digest(words)}
-	if a.Reply && last > 0 {
+	if last := d.lastMessage(id); a.Reply && last > 0 {
 		body["reply_to"], o.ReplyTo = last, last
 	}
 	took := func(o *history.Operation, b *answer) error {

@@ -72,7 +72,10 @@ func unescape(s string) (string, error) {
 			b.WriteByte('\t')
 		case 'u':
 			size = 5
-			n, err := strconv.ParseUint(rest[1:min(size, len(rest))], 16, 16)
+			if len(rest) < size {
+				return "", fmt.Errorf("a \\u that is cut off")
+			}
+			n, err := strconv.ParseUint(rest[1:size], 16, 16)
 			if err != nil {
 				return "", fmt.Errorf("a broken \\u")
 			}

@@ -105,3 +105,15 @@ func TestAnInboxMayBeginBeforeTheJoining(t *testing.T) {
 		}
 	}
 }
+
+// Somebody who was removed at seq 6 is shown a log that ends there, whatever has
+// come since.
+func TestALogThatEndsWithARemovalProvesNothing(t *testing.T) {
+	s := newStory()
+	s.did(history.Operation{Kind: history.Head, User: "dora", Begin: 992, End: 993, Seq: 6})
+	mustPass(t, s.History)
+	s.did(history.Operation{Kind: history.Head, User: "cleo", Begin: 994, End: 995, Seq: 6})
+	if report := Check(s.History, Options{}); report.Totals[FreshReads] != 1 {
+		t.Errorf("a member is shown the same: %v", report.Totals)
+	}
+}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"iter"
+	"slices"
 	"sort"
 
 	"holdline/internal/torture/history"
@@ -41,7 +42,7 @@ func (c *checker) freshReads() iter.Seq2[*conversation, freshRead] {
 			switch {
 			case o.Kind == history.State && o.State != nil:
 				r.seq, r.what = o.State.LastSeq, "the conversation as shown"
-			case o.Kind == history.Head:
+			case o.Kind == history.Head && !v.leftAt(o.User, o.Seq):
 			default:
 				continue
 			}
@@ -50,6 +51,12 @@ func (c *checker) freshReads() iter.Seq2[*conversation, freshRead] {
 			}
 		}
 	}
+}
+
+// leftAt reports whether user's membership once ended at seq: their log ends
+// there, so that a page of it proves nothing about what came later.
+func (v *conversation) leftAt(user string, seq int64) bool {
+	return slices.ContainsFunc(v.stretches[user], func(s stretch) bool { return s.to == seq })
 }
 
 // checkRealTime looks for an entry that was over before one with a lower seq began.
