@@ -56,12 +56,12 @@ func newScratch(ctx context.Context, o *Options, folder string) (*scratch, error
 		path = filepath.Join(folder, "holdline.db")
 	case isFile:
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			return nil, errors.Join(fmt.Errorf("%s exists already; the run fills a database of its own and removes it, name a new file", path), err)
+			return nil, errors.Join(usagef("%s exists already; the run fills a database of its own and removes it, name a new file", path), err)
 		}
 	case strings.HasPrefix(o.Database, "postgres://"), strings.HasPrefix(o.Database, "postgresql://"):
 		return scratchPostgres(ctx, o.Database)
 	default:
-		return nil, fmt.Errorf("%q is neither sqlite:PATH nor postgres://…", o.Database)
+		return nil, usagef("%q is neither sqlite:PATH nor postgres://…", o.Database)
 	}
 	return &scratch{url: "sqlite:" + path, name: "sqlite:" + path, drop: func() error { return removeFiles(path) }}, nil
 }
@@ -82,7 +82,7 @@ func scratchPostgres(ctx context.Context, server string) (*scratch, error) {
 	u, err := url.Parse(server)
 	if err != nil {
 		// The error would quote the address, and with it a password.
-		return nil, errors.New("the postgres:// address is not a valid URL")
+		return nil, usagef("the postgres:// address is not a valid URL")
 	}
 	var b [6]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -81,6 +81,10 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	report.Interrupted = ctx.Err() != nil
 	err = errors.Join(err, r.close())
 	report.Problems = r.rec.troubles()
+	var usage *UsageError
+	if errors.As(err, &usage) && o.Keep == "" {
+		return nil, errors.Join(err, os.RemoveAll(r.folder))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w%s\nWhat the servers wrote is in %s", err, indented("Before that:", report.Problems), r.folder)
 	}
@@ -134,6 +138,7 @@ func (r *run) live(ctx, finish context.Context) error {
 	telling, endTelling := context.WithCancel(finish)
 	defer endTelling()
 	r.begun, r.stop = time.Now(), stop
+	r.progress("%s: %d clients of %d users begin", r.clock(), len(r.devices), len(r.accounts))
 	var readers, acts, teller sync.WaitGroup
 	for i, p := range r.plan.Readers {
 		id := ""
