@@ -3,6 +3,7 @@ package api
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -487,4 +488,13 @@ func (d *device) follow(s *inboxTap) {
 		d.takeEvent(e)
 	}
 	d.takeCursor(f.id)
+}
+
+// rawSQLite is the database behind a server's back.
+func rawSQLite(t testing.TB, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)")
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
 }
