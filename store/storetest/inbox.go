@@ -29,6 +29,7 @@ func (s *suite) inbox(t *testing.T) {
 	t.Run("removed", s.inboxOfRemoved)
 	t.Run("receipts", s.inboxReceipts)
 	t.Run("caught up", s.inboxCaughtUp)
+	t.Run("races", s.inboxRaces)
 	t.Run("plans", s.inboxPlans)
 }
 
