@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"holdline/store"
 	"holdline/store/postgres"
@@ -23,6 +24,8 @@ type databaseFlags struct {
 	Database              string   `setting:"" group:"database" default:"sqlite:holdline.db" help:"sqlite:PATH, a file that is made if missing, or postgres://USER:PASSWORD@HOST/NAME, PostgreSQL 15 or later (?host=/run/postgresql for a unix socket)."`
 	SQLiteMaxSize         byteSize `name:"sqlite-max-size" setting:"" group:"database" default:"0" min:"1MiB" max:"16384GiB" orzero:"" help:"How large the SQLite file may grow before sends are refused with 507; 0 for as large as the disk lets it."`
 	AllowUnsafeDurability bool     `setting:"" group:"database" help:"Run on a PostgreSQL server with fsync or synchronous_commit off, where a crash can lose messages that were accepted. Refused without this."`
+
+	clock func() time.Time // nil for the machine's; holdline torture has one of its own
 }
 
 // backend is a database that can be brought up to date and stored in.
@@ -72,7 +75,7 @@ func (f *databaseFlags) connect(ctx context.Context, log *slog.Logger, mustExist
 	path, isSQLite := f.sqlitePath()
 	if !isSQLite {
 		return postgres.Open(ctx, postgres.Options{
-			URL: f.Database, AllowUnsafeDurability: f.AllowUnsafeDurability, Logger: log,
+			URL: f.Database, AllowUnsafeDurability: f.AllowUnsafeDurability, Logger: log, Clock: f.clock,
 		})
 	}
 	if mustExist {
@@ -81,7 +84,7 @@ func (f *databaseFlags) connect(ctx context.Context, log *slog.Logger, mustExist
 		}
 	}
 	return sqlite.Open(ctx, sqlite.Options{
-		Path: path, MaxPages: int64(f.SQLiteMaxSize) / sqlitePageBytes, Logger: log,
+		Path: path, MaxPages: int64(f.SQLiteMaxSize) / sqlitePageBytes, Logger: log, Clock: f.clock,
 	})
 }
 

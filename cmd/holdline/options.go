@@ -44,7 +44,7 @@ type limitFlags struct {
 }
 
 func (s *serveCmd) storeOptions(log *slog.Logger) store.Options {
-	return store.Options{Logger: log, MaxQueued: s.MaxQueued, MaxQueuedPerSender: s.MaxQueuedPerSender}
+	return store.Options{Logger: log, Clock: s.clock, MaxQueued: s.MaxQueued, MaxQueuedPerSender: s.MaxQueuedPerSender}
 }
 
 func (s *serveCmd) pollerOptions(log *slog.Logger, hints *poller.PostgresHints) poller.Options {

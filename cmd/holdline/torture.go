@@ -18,6 +18,7 @@ import (
 type tortureCmd struct {
 	Run   tortureRunCmd   `cmd:"" default:"withargs" help:"Torture and check (this is what torture does by itself)."`
 	Check tortureCheckCmd `cmd:"" help:"Check a history that was kept once more."`
+	Serve tortureServeCmd `cmd:"" hidden:"" help:"Run the server by a clock that can be set."`
 }
 
 type tortureRunCmd struct {
@@ -108,4 +109,21 @@ func (t *tortureCheckCmd) Run(c *console) error {
 		return errors.New("promises were broken")
 	}
 	return nil
+}
+
+type tortureServeCmd struct {
+	serveCmd
+
+	Clock string `required:"" type:"path" placeholder:"FILE" help:"What the clock is ahead of the machine's, in a file that others can map."`
+}
+
+// Run is serve by that clock.
+func (t *tortureServeCmd) Run(ctx context.Context, c *console) (err error) {
+	clock, err := torture.OpenClock(t.Clock)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, clock.Close()) }()
+	t.clock = clock.Now
+	return t.serveCmd.Run(ctx, c)
 }

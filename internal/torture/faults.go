@@ -10,25 +10,42 @@ import (
 	"holdline/internal/torture/netfault"
 )
 
-// trouble carries out the plan's faults. Those of one node's process, of one
-// node's connections, and of the database come one after another.
+// trouble carries out the plan's faults. Those of one node's process, of its
+// connections, of its clock, and of the database come one after another.
 type trouble struct {
 	run   *run
 	mu    sync.Mutex
 	state map[string]string // what is wrong just now, by whom
 }
 
+// target is what a fault strikes.
 type target struct {
-	node    int
-	weather bool
+	node int
+	part string // empty for the process, or the database
 }
+
+func (f *Fault) target() target {
+	switch f.What {
+	case Weather, Connections:
+		return target{f.Node, connectionsOf}
+	case Skew:
+		return target{f.Node, clockOf}
+	}
+	return target{f.Node, ""}
+}
+
+// The parts of a node, as they are called.
+const (
+	connectionsOf = "'s connections"
+	clockOf       = "'s clock"
+)
 
 // carryOut runs until all faults are over or ctx ends. It leaves everything
 // running either way, as far as that is possible.
 func (t *trouble) carryOut(ctx context.Context) {
 	lists := map[target][]Fault{}
 	for _, f := range t.run.plan.Faults {
-		key := target{f.Node, f.What == Weather || f.What == Connections}
+		key := f.target()
 		lists[key] = append(lists[key], f)
 	}
 	var group sync.WaitGroup
@@ -61,7 +78,7 @@ func (t *trouble) String() string {
 	defer t.mu.Unlock()
 	var all []string
 	for _, n := range t.run.nodes {
-		for _, who := range []string{n.name, n.name + "'s connections"} {
+		for _, who := range []string{n.name, n.name + connectionsOf, n.name + clockOf} {
 			if what := t.state[who]; what != "" {
 				all = append(all, who+": "+what)
 			}
@@ -80,13 +97,15 @@ func (t *trouble) strike(ctx context.Context, f Fault) {
 		return
 	}
 	n := t.run.nodes[f.Node]
-	who := n.name
-	if f.What == Weather || f.What == Connections {
-		who += "'s connections"
-	}
+	who := n.name + f.target().part
 	what := string(f.What)
-	if f.Sky != "" {
+	switch {
+	case f.Sky != "":
 		what += " " + f.Sky
+	case f.Ahead > 0:
+		what += fmt.Sprintf(" %v ahead", f.Ahead.Round(time.Millisecond))
+	case f.Ahead < 0:
+		what += fmt.Sprintf(" %v behind", -f.Ahead.Round(time.Millisecond))
 	}
 	over := rec.fault("%s: %s for %v", who, what, f.Lasts.Round(time.Millisecond))
 	t.set(who, what)
@@ -101,6 +120,10 @@ func (t *trouble) strike(ctx context.Context, f Fault) {
 		n.proxy.Weather(f.weather())
 		pause(ctx, f.Lasts)
 		n.proxy.Weather(func(int64) netfault.Fault { return netfault.Fault{} })
+	case Skew:
+		n.process.clock.Set(f.Ahead)
+		pause(ctx, f.Lasts)
+		n.process.clock.Set(0)
 	case Pause:
 		n.process.freeze()
 		pause(ctx, f.Lasts)

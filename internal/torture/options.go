@@ -114,7 +114,7 @@ func (o *Options) scale(accounts int) Scale {
 // the reason.
 func (s Scale) leftOut(onPostgres, own bool) (all []string) {
 	if !s.Processes {
-		all = append(all, fmt.Sprintf("%s, %s and %s of servers: they are not this run's own", Pause, Kill, Stop))
+		all = append(all, fmt.Sprintf("%s, %s, %s, %s of servers: they are not this run's own", Pause, Kill, Stop, Skew))
 	}
 	switch {
 	case !own:

@@ -126,6 +126,7 @@ const (
 	Pause        What = "pause"         // SIGSTOP, then SIGCONT
 	Kill         What = "kill"          // SIGKILL, then started again
 	Stop         What = "stop"          // SIGTERM, then started again
+	Skew         What = "clock"         // the server's clock is wrong for a while
 	Connections  What = "connections"   // every connection through the proxy is cut
 	Weather      What = "weather"       // new connections through the proxy get faults
 	Sessions     What = "sessions"      // the database's connections are cut
@@ -138,7 +139,8 @@ type Fault struct {
 	At    time.Duration `json:"at"`
 	Lasts time.Duration `json:"lasts,omitempty"`
 	What  What          `json:"what"`
-	Node  int           `json:"node"`          // -1 for the database
-	Sky   string        `json:"sky,omitempty"` // of weather: one of skies
+	Node  int           `json:"node"`            // -1 for the database
+	Ahead time.Duration `json:"ahead,omitempty"` // of clock: by how much it is, behind if negative
+	Sky   string        `json:"sky,omitempty"`   // of weather: one of skies
 	Seed  int64         `json:"seed,omitempty"`
 }

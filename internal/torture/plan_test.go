@@ -92,7 +92,7 @@ func TestEverythingIsPlanned(t *testing.T) {
 	}
 	for _, want := range []string{
 		"send", "replay", "twice", "create", "add", "remove", "leave", "title", "ack", "beyond", "state", "list", "head", "receipts", "privacy", "given up",
-		"pause", "kill", "stop", "connections", "weather", "sessions", "database stop", "database kill",
+		"pause", "kill", "stop", "clock", "connections", "weather", "sessions", "database stop", "database kill",
 		"stream", "poll", "text", "inbox-stream", "inbox-poll", "inbox-text", "fork", "back",
 		"group late=false", "group late=true", "direct late=false", "direct late=true",
 	} {

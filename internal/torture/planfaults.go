@@ -84,6 +84,7 @@ func (p *planner) faults() {
 			// With several nodes each is left alone for longer, so that the
 			// others have something to carry on.
 			p.troubles(node, time.Second, time.Duration(2+2*p.Scale.Nodes)*time.Second, []What{Pause, Kill, Kill, Stop})
+			p.wrongClocks(node)
 		}
 	}
 	switch {
@@ -121,5 +122,18 @@ func (p *planner) troubles(node int, least, most time.Duration, whats []What) {
 		}
 		p.Faults = append(p.Faults, f)
 		at += f.Lasts + p.between(least, most)
+	}
+}
+
+// wrongClocks sets a node's clock by a second up to a day, forward or back.
+func (p *planner) wrongClocks(node int) {
+	for at := p.between(0, 2*time.Second); at < p.Scale.Duration; {
+		most := []time.Duration{5 * time.Second, time.Hour, 24 * time.Hour}[p.rand.IntN(3)]
+		f := Fault{At: at, Lasts: p.between(500*time.Millisecond, 4*time.Second), What: Skew, Node: node, Ahead: p.between(time.Second, most)}
+		if p.chance(50) {
+			f.Ahead = -f.Ahead
+		}
+		p.Faults = append(p.Faults, f)
+		at += f.Lasts + p.between(500*time.Millisecond, 4*time.Second)
 	}
 }

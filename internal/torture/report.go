@@ -59,6 +59,9 @@ func (r *Report) count(from *run, h *history.History) {
 	for _, f := range h.Run.Faults {
 		_, what, _ := strings.Cut(f.What, ": ")
 		what, _, _ = strings.Cut(cmp.Or(what, f.What), " for ")
+		if before, _, ok := strings.Cut(what, " "); ok && before == string(Skew) {
+			what = before // not by how much
+		}
 		faults[what]++
 	}
 	cuts := map[string]int{}

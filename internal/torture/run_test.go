@@ -53,6 +53,7 @@ func mustHold(t *testing.T, o Options) *Report {
 }
 
 func TestOneServerOnSQLite(t *testing.T) {
+	t.Parallel()
 	o := short(t)
 	mustHold(t, o)
 
@@ -86,6 +87,7 @@ func TestOneServerOnSQLite(t *testing.T) {
 }
 
 func TestOneServerOnPostgres(t *testing.T) {
+	t.Parallel()
 	o := short(t)
 	o.Postmaster = cluster(t)
 	r := mustHold(t, o)
@@ -95,6 +97,7 @@ func TestOneServerOnPostgres(t *testing.T) {
 }
 
 func TestTwoServersOnPostgres(t *testing.T) {
+	t.Parallel()
 	o := short(t)
 	o.Database, o.Nodes = testdb.Postgres(t), 2
 	mustHold(t, o)
@@ -117,6 +120,7 @@ func cluster(t *testing.T) *pgcluster.Cluster {
 
 // A server that is not the run's own, in accounts that were handed over.
 func TestAServerThatIsThere(t *testing.T) {
+	t.Parallel()
 	server := harness.Start(t, harness.Config{})
 	file := t.TempDir() + "/accounts"
 	lines := "# handle, then a password or a token\n"
@@ -142,6 +146,7 @@ func TestAServerThatIsThere(t *testing.T) {
 }
 
 func TestARunThatIsEndedEarlyIsChecked(t *testing.T) {
+	t.Parallel()
 	o := short(t)
 	o.Duration = time.Hour
 	o.Keep = ""
@@ -197,6 +202,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 }
 
 func TestTheCommand(t *testing.T) {
+	t.Parallel()
 	kept := t.TempDir()
 	r := harness.Run(t, "", "torture", "--duration", "1s", "--clients", "4", "--seed", "3", "--keep", kept)
 	if r.Status != 0 || !strings.Contains(r.Stdout, "Seed 3") || !strings.Contains(r.Stdout, "promises held") {

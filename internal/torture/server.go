@@ -36,7 +36,7 @@ type node struct {
 	process *process // nil for a server that is not ours
 }
 
-// process is a holdline serve that the run started, again and again on the
+// process is a holdline server that the run started, again and again on the
 // same port and database. One goroutine at a time uses it.
 type process struct {
 	name    string
@@ -44,6 +44,7 @@ type process struct {
 	args    []string
 	address string // host:port
 	logPath string
+	clock   *Clock
 	rec     *recorder
 
 	mu       sync.Mutex
@@ -60,7 +61,11 @@ func newProcess(ctx context.Context, name, program, folder string, args []string
 		return nil, err
 	}
 	p := &process{name: name, program: program, address: address, logPath: filepath.Join(folder, name+".log"), rec: rec}
-	p.args = append([]string{"serve", "--listen", address}, args...)
+	path := filepath.Join(folder, name+".clock")
+	p.args = append([]string{"torture", "serve", "--clock", path, "--listen", address}, args...)
+	if p.clock, err = OpenClock(path); err != nil {
+		return nil, err
+	}
 	if p.log, err = os.OpenFile(p.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return nil, err
 	}
@@ -228,6 +233,9 @@ func (p *process) close() {
 		p.stop()
 	}
 	_ = p.log.Close() // the child wrote, not we
+	if err := errors.Join(p.clock.Close(), os.Remove(p.clock.path)); err != nil {
+		p.rec.problem("%s: its clock: %v", p.name, err)
+	}
 	log, err := os.ReadFile(p.logPath)
 	if err != nil {
 		p.rec.problem("%s: its log cannot be read: %v", p.name, err)

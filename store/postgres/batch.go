@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 
 	"github.com/lib/pq"
 
@@ -104,7 +103,7 @@ func (b *Backend) appendOn(c *batchConn, items []*store.Append, wait bool, commi
 	if len(batch.fresh) == 0 {
 		return classify(tx.Rollback())
 	}
-	batch.number()
+	batch.number(store.MillisOf(b.options.Clock()))
 	stamp, err := batch.insert(c, guess, locked)
 	if err != nil {
 		return classify(err)
@@ -233,8 +232,7 @@ func (t *batch) dropRepeats(fresh []bool) {
 }
 
 // number is step 4: seqs from the locked rows.
-func (t *batch) number() {
-	now := store.MillisOf(time.Now())
+func (t *batch) number(now store.Millis) {
 	for _, item := range t.fresh {
 		h := t.heads[item.Send.ConversationID]
 		h.seq, h.acceptedAt, h.moved = h.seq+1, max(now, h.acceptedAt), true

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lib/pq"
 
@@ -97,7 +96,7 @@ func (b *Backend) appendAtOnce(c *batchConn, items []*store.Append, committed fu
 	if call == nil {
 		return false, nil
 	}
-	stamp, now := b.horizon.Load(), store.MillisOf(time.Now())
+	stamp, now := b.horizon.Load(), store.MillisOf(b.options.Clock())
 	var seqs, times pq.Int64Array
 	// The statement is a transaction of its own. It is run below database/sql,
 	// which would run it again on some errors of the connection.

@@ -25,6 +25,8 @@ type Options struct {
 	// off, where a crash can lose messages that were acknowledged.
 	AllowUnsafeDurability bool
 	Logger                *slog.Logger
+	// Clock replaces time.Now for the times of what is sent, for tests.
+	Clock func() time.Time
 }
 
 // Timeouts of every connection. A transaction that stands still holds rows
@@ -70,6 +72,9 @@ var _ store.Backend = (*Backend)(nil)
 func Open(ctx context.Context, o Options) (*Backend, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
 	}
 	inner, err := pq.NewConnector(o.URL)
 	if err != nil {

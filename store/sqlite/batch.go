@@ -17,10 +17,11 @@ type batchStatements struct {
 	allowed, head, insert, repeated  *sql.Stmt
 	moveConversation, advanceHorizon *sql.Stmt
 	prepared                         []*sql.Stmt // all of these
+	clock                            func() time.Time
 }
 
 func (b *Backend) prepareBatch(ctx context.Context) error {
-	s := &batchStatements{}
+	s := &batchStatements{clock: b.clock}
 	for _, p := range []struct {
 		into  **sql.Stmt
 		query string
@@ -107,7 +108,7 @@ func (s *batchStatements) append(items []*store.Append) ([]store.Event, error) {
 	if err := s.advanceHorizon.QueryRow().Scan(&stamp); err != nil {
 		return nil, err
 	}
-	now := store.MillisOf(time.Now())
+	now := store.MillisOf(s.clock())
 	heads := make(map[store.ID]*head, len(items))
 	events := make([]store.Event, 0, len(items))
 	for _, item := range items {

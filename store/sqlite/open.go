@@ -30,6 +30,8 @@ type Options struct {
 	// Past it sends are refused with store.CodeStorageFull.
 	MaxPages int64
 	Logger   *slog.Logger
+	// Clock replaces time.Now for the times of what is sent, for tests.
+	Clock func() time.Time
 }
 
 const (
@@ -41,6 +43,7 @@ const (
 type Backend struct {
 	path    string
 	log     *slog.Logger
+	clock   func() time.Time
 	readers *sqlx.DB
 	writers *sqlx.DB   // one connection
 	writer  *sqlx.Conn // that connection
@@ -60,6 +63,9 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, err
@@ -78,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 	if o.MaxPages > 0 {
 		writer = append(writer, pragma{"max_page_count", fmt.Sprint(o.MaxPages)})
 	}
-	b := &Backend{path: path, log: o.Logger, turn: make(chan struct{}, 1)}
+	b := &Backend{path: path, log: o.Logger, clock: o.Clock, turn: make(chan struct{}, 1)}
 	b.writers = open(path, url.Values{"_txlock": {"immediate"}}, writer, 1)
 	if b.writer, err = b.writers.Connx(ctx); err != nil {
 		_ = b.writers.Close()
