@@ -208,4 +208,3 @@ func TestInboxOfTenThousandConversations(t *testing.T) {
 		t.Errorf("the snapshot shows %d", len(now.shown))
 	}
 }
-
