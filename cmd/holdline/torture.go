@@ -55,7 +55,7 @@ func (t *tortureRunCmd) Run(ctx context.Context, c *console) (err error) {
 	if t.Accounts != "" && len(t.Server) == 0 {
 		return usagef("--accounts is for --server; servers of the run's own get accounts of its own")
 	}
-	if o.Seed = rand.Int64N(1_000_000); t.Seed != nil { //nolint:gosec // no secret
+	if o.Seed = rand.Int64N(1_000_000); t.Seed != nil {
 		o.Seed = *t.Seed
 	}
 	// The first signal ends the plan, and what was seen is checked; a second one

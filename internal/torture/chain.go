@@ -132,7 +132,7 @@ func (c *chain) ask(node string, bare bool) string {
 		c.reader.Begin = now
 	}
 	if c.asked || c.reader.Start.From == history.FromReader {
-		c.reader.Steps = append(c.reader.Steps, history.Step{At: now, Request: &history.Request{Covers: p.steps, Cursor: made, Node: node}})
+		c.reader.Steps = append(c.reader.Steps, history.Step{At: now, Request: &history.Request{Covers: p.steps, Cursor: made, Node: node, Sent: cursor}})
 		c.giveUp(p)
 	}
 	c.asked = true

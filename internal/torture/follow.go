@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -100,8 +101,9 @@ func (c *chain) refused(a *answer) error {
 	}
 }
 
-// open opens a stream, whose body the caller closes; without one the answer was refused.
-func (c *chain) open(ctx context.Context, leg Leg, node int, path, accept, lastEventID string) (*http.Response, error) {
+// open opens a stream, which the caller closes; without one the answer was
+// refused. cancel ends its context, if nothing comes for too long.
+func (c *chain) open(ctx context.Context, cancel context.CancelFunc, leg Leg, node int, path, accept, lastEventID string) (*watched, error) {
 	l := c.device.lines[node]
 	req, err := c.device.request(ctx, l.node.base, http.MethodGet, path, nil, accept)
 	if err != nil {
@@ -116,7 +118,7 @@ func (c *chain) open(ctx context.Context, leg Leg, node int, path, accept, lastE
 	}
 	if resp.StatusCode == http.StatusOK {
 		c.answered()
-		return resp, nil
+		return &watched{body: resp.Body, timer: time.AfterFunc(silence, cancel)}, nil
 	}
 	defer resp.Body.Close()
 	a, err := c.device.read(req, path, resp)
@@ -128,21 +130,17 @@ func (c *chain) open(ctx context.Context, leg Leg, node int, path, accept, lastE
 
 // watched reads a body, and gives up when nothing comes for too long.
 type watched struct {
-	body  *http.Response
+	body  io.ReadCloser
 	timer *time.Timer
 }
 
-func watch(resp *http.Response, cancel context.CancelFunc) *watched {
-	return &watched{body: resp, timer: time.AfterFunc(silence, cancel)}
-}
-
 func (w *watched) Read(b []byte) (int, error) {
-	n, err := w.body.Body.Read(b)
+	n, err := w.body.Read(b)
 	w.timer.Reset(silence)
 	return n, err
 }
 
 func (w *watched) close() {
 	w.timer.Stop()
-	_ = w.body.Body.Close() // it was only read
+	_ = w.body.Close() // it was only read
 }

@@ -90,11 +90,10 @@ func (c *chain) inboxTextPage(ctx context.Context, leg Leg, node int, path strin
 func (c *chain) inboxLines(ctx context.Context, leg Leg, node int, path, header string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	resp, err := c.open(ctx, leg, node, path, "text/plain", header)
-	if resp == nil {
+	body, err := c.open(ctx, cancel, leg, node, path, "text/plain", header)
+	if body == nil {
 		return err
 	}
-	body := watch(resp, cancel)
 	defer body.close()
 	in := bufio.NewReader(body)
 	for {

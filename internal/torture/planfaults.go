@@ -41,7 +41,7 @@ var skyNames = slices.Sorted(maps.Keys(skies))
 func (f Fault) weather() func(n int64) netfault.Fault {
 	shares := skies[f.Sky]
 	return func(n int64) netfault.Fault {
-		r := rand.New(rand.NewPCG(uint64(f.Seed), uint64(n))) //nolint:gosec // no secret
+		r := rand.New(rand.NewPCG(uint64(f.Seed), uint64(n)))
 		left := r.IntN(100)
 		for _, s := range shares {
 			if left -= s.percent; left < 0 {

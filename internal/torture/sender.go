@@ -266,7 +266,7 @@ func (r *run) repeat(ctx context.Context, d *device, a Act, o history.Operation,
 			return
 		case a.Attempts > 0 && i >= a.Attempts:
 			return
-		case !pause(ctx, time.Duration(50+rand.IntN(min(1500, 200*i)))*time.Millisecond): //nolint:gosec // jitter
+		case !pause(ctx, time.Duration(50+rand.IntN(min(1500, 200*i)))*time.Millisecond):
 			return
 		}
 	}

@@ -27,11 +27,10 @@ func (c *chain) stream(ctx context.Context, leg Leg, node int) error {
 func (c *chain) frames(ctx context.Context, leg Leg, node int, path, header string, snapshot func(data []byte) error) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	resp, err := c.open(ctx, leg, node, path, "text/event-stream", header)
-	if resp == nil {
+	body, err := c.open(ctx, cancel, leg, node, path, "text/event-stream", header)
+	if body == nil {
 		return err
 	}
-	body := watch(resp, cancel)
 	defer body.close()
 	frames := 0
 	readErr := readFrames(body, func(f frame) bool {

@@ -154,11 +154,10 @@ func (c *chain) textStream(ctx context.Context, leg Leg, node int) error {
 	path := "/v1/conversations/" + c.conversation + "/stream?after=" + url.QueryEscape(c.ask(c.device.lines[node].node.name, true))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	resp, err := c.open(ctx, leg, node, path, "text/plain", "")
-	if resp == nil {
+	body, err := c.open(ctx, cancel, leg, node, path, "text/plain", "")
+	if body == nil {
 		return err
 	}
-	body := watch(resp, cancel)
 	defer body.close()
 	in := bufio.NewReader(body)
 	for {

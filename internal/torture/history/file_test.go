@@ -31,7 +31,7 @@ func full(t *testing.T) *History {
 		Readers: []Reader{{
 			ID: "r1", Client: "b", User: "u2", Form: InboxPoll, Conversation: "c1", Begin: 4,
 			Start: Start{From: FromReader, After: 1, Snapshot: map[string]int64{"c1": 2}, Reader: "r0", Steps: 3},
-			Steps: []Step{{At: 5, Event: &event}, {At: 6, Receipt: &receipt}, {At: 7, Request: &Request{2, true, "n"}}, {At: 8, Ending: &Ending{"cursor_reset"}}}, Complete: true, ReceiptsComplete: true,
+			Steps: []Step{{At: 5, Event: &event}, {At: 6, Receipt: &receipt}, {At: 7, Request: &Request{2, true, "n", "6-abc"}}, {At: 8, Ending: &Ending{"cursor_reset"}}}, Complete: true, ReceiptsComplete: true,
 		}},
 	}
 	everyFieldSet(t, reflect.ValueOf(*h), "History")

@@ -97,6 +97,9 @@ type Request struct {
 	// delivery of what it covers. A bare seq acks nothing.
 	Cursor bool   `json:"cursor,omitempty"`
 	Node   string `json:"node,omitempty"`
+	// Sent is the cursor itself. It is for who looks into a failure; no verdict
+	// depends on it.
+	Sent string `json:"sent,omitempty"`
 }
 
 // Ending says that the server refused to go on along this chain, by a status or
