@@ -67,7 +67,7 @@ func (t *tortureRunCmd) Run(ctx context.Context, c *console) (err error) {
 		o.Database = ""
 		starting, cancel := context.WithTimeout(ctx, clusterTimeout)
 		defer cancel()
-		cluster, err := pgcluster.New(starting, pgcluster.Options{Progress: c.err})
+		cluster, err := pgcluster.New(starting, pgcluster.Options{Progress: c.err, AsIs: true})
 		if err != nil {
 			return err
 		}

@@ -28,10 +28,14 @@ for example postgres://user:password@127.0.0.1:5432/postgres?sslmode=disable`
 
 // binaries returns the folder that holds initdb, pg_ctl and postgres: an
 // installed one, else Debian's after installing it, else the one of the
-// embedded-postgres module. What takes long is told to progress.
-func binaries(ctx context.Context, progress io.Writer) (string, error) {
+// embedded-postgres module. What takes long is told to progress. With asIs
+// nothing is installed.
+func binaries(ctx context.Context, progress io.Writer, asIs bool) (string, error) {
 	if dir := installed(ctx); dir != "" {
 		return dir, nil
+	}
+	if asIs {
+		return "", fmt.Errorf("no PostgreSQL %d or later was found; install it (Debian: apt-get install postgresql; macOS: brew install postgresql@17)", MinVersion)
 	}
 	unlock, err := lockInstall()
 	if err != nil {

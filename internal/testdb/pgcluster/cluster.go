@@ -24,6 +24,8 @@ const User = "holdline"
 type Options struct {
 	// Progress is told about what takes long (an installation); nil for nothing.
 	Progress io.Writer
+	// AsIs takes a server that is installed, and installs none.
+	AsIs bool
 	// Settings go into postgresql.conf, over the defaults.
 	Settings map[string]string
 	// InitArgs are further arguments of initdb.
@@ -47,7 +49,7 @@ func New(ctx context.Context, o Options) (c *Cluster, err error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	bin, err := binaries(ctx, o.Progress)
+	bin, err := binaries(ctx, o.Progress, o.AsIs)
 	if err != nil {
 		return nil, err
 	}
