@@ -25,8 +25,25 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func short(t *testing.T) Options {
 	return Options{
 		Program: harness.Binary(t), Nodes: 1, Hints: "off", Seed: time.Now().UnixNano() % 1_000_000,
-		Duration: 4 * time.Second, Clients: 16, Rate: 40, Keep: t.TempDir(), Progress: t.Output(),
+		Duration: 4 * time.Second, Clients: 16, Rate: 40, Keep: kept(t), Progress: t.Output(),
 	}
+}
+
+// kept is a folder that stays if the test fails.
+func kept(t *testing.T) string {
+	folder, err := os.MkdirTemp("", "holdline-torture-test-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			return
+		}
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	return folder
 }
 
 // mustHold runs, and fails the test unless all promises held and the run was
