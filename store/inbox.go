@@ -26,6 +26,17 @@ func (s *Store) Interests(ctx context.Context, user ID) ([]Interest, error) {
 	return all, err
 }
 
+// Heads returns how far conversations have got; those that are not there are
+// left out.
+func (s *Store) Heads(ctx context.Context, conversations []ID) ([]Head, error) {
+	var heads []Head
+	err := s.backend.Read(ctx, func(tx *Tx) (err error) {
+		heads, err = selectIn[Head](tx, `SELECT conversation_id, last_seq FROM conversations WHERE conversation_id IN (?)`, conversations)
+		return err
+	})
+	return heads, err
+}
+
 // Moved is a conversation in which something lies above a closed stamp.
 type Moved struct {
 	Interest
@@ -96,7 +107,7 @@ func (s *Store) InboxChanges(ctx context.Context, since int64) (InboxChanges, er
 		if err := tx.Select(&c.Members, `SELECT DISTINCT user_id FROM memberships WHERE stamp > ?`, since); err != nil {
 			return err
 		}
-		c.Moves, err = selectMoves(tx, `w.stamp > ?`, since)
+		c.Moves, err = selectMoves(tx, since, `w.stamp > ?`, since)
 		return err
 	})
 	return c, err
@@ -191,7 +202,7 @@ func (s *Store) PlaceAt(ctx context.Context, conversation ID, stamp int64) (int6
 // SlotPlace is a place named in a cursor, by the low bits of its seq.
 type SlotPlace struct {
 	Slot int64
-	Low  int64 // seq modulo 1<<Bits; of the first seq above the place at the cursor's stamp that has these
+	Low  int64 // seq modulo 1<<Bits; of the first seq from the place at the cursor's stamp on that has these
 	Bits int
 }
 
@@ -240,7 +251,10 @@ func (s *Store) Places(ctx context.Context, user ID, since int64, named []SlotPl
 			}
 			seq := n.above(base[id])
 			var stamps []int64
-			if err := tx.Select(&stamps, `SELECT stamp FROM events WHERE conversation_id = ? AND seq = ?`, id, seq); err != nil {
+			// What was hidden until a return is as old as that return.
+			if err := tx.Select(&stamps, `SELECT stamp FROM events WHERE conversation_id = ? AND seq = ? +
+				(SELECT COUNT(*) FROM members WHERE conversation_id = ? AND user_id = ? AND from_seq = ?)`,
+				id, seq, id, user, seq+1); err != nil {
 				return err
 			}
 			if len(stamps) == 1 {
@@ -252,11 +266,11 @@ func (s *Store) Places(ctx context.Context, user ID, since int64, named []SlotPl
 	return places, err
 }
 
-// above returns the first seq above base with the low bits named.
+// above returns the first seq from base on with the low bits named.
 func (p SlotPlace) above(base int64) int64 {
 	size := int64(1) << p.Bits
 	past := (p.Low - base) % size
-	if past <= 0 {
+	if past < 0 {
 		past += size
 	}
 	return base + past

@@ -16,19 +16,25 @@ type WatermarkMove struct {
 	ReadAt         Millis `db:"read_at"`
 	// ReadHidden: the member shows nobody what they have read.
 	ReadHidden bool `db:"read_hidden"`
+	// OnlyHidden: nothing has moved that they show. Others must not be told at
+	// all: being told would tell them.
+	OnlyHidden bool `db:"only_hidden"`
 }
 
-// selectMoves reads watermarks AS w with the condition given.
-func selectMoves(tx *Tx, condition string, args ...any) ([]WatermarkMove, error) {
+// selectMoves reads watermarks AS w with the condition given. What moved is
+// what moved above stamp since.
+func selectMoves(tx *Tx, since int64, condition string, args ...any) ([]WatermarkMove, error) {
 	at := func(kind string) string {
 		return `COALESCE((SELECT r.at FROM receipts r WHERE r.conversation_id = w.conversation_id AND r.kind = '` + kind + `'
 			AND r.user_id = w.user_id AND r.seq = w.` + kind + `_seq), 0) AS ` + kind + `_at`
 	}
 	var moves []WatermarkMove
 	err := tx.Select(&moves, `SELECT w.conversation_id, w.user_id, w.delivered_seq, w.read_seq, `+at(receiptDelivered)+`, `+at(receiptRead)+`,
-			NOT u.read_receipts AS read_hidden
+			NOT u.read_receipts AS read_hidden,
+			NOT u.read_receipts AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.conversation_id = w.conversation_id
+				AND r.kind = '`+receiptDelivered+`' AND r.user_id = w.user_id AND r.seq = w.delivered_seq AND r.stamp > ?) AS only_hidden
 		FROM watermarks w JOIN users u ON u.user_id = w.user_id
-		WHERE `+condition, args...)
+		WHERE `+condition, append([]any{since}, args...)...)
 	return moves, err
 }
 
@@ -50,7 +56,7 @@ func movesIn(tx *Tx, conversations []ID, since int64) ([]WatermarkMove, error) {
 		if err != nil {
 			return nil, err
 		}
-		moves, err := selectMoves(tx, condition, args...)
+		moves, err := selectMoves(tx, since, condition, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +67,7 @@ func movesIn(tx *Tx, conversations []ID, since int64) ([]WatermarkMove, error) {
 
 // MovesFor returns the watermarks that moved above stamp since in the
 // conversations that a user is in and that name people in receipts, that is,
-// with at most MaxReceiptMembers members.
+// with at most MaxReceiptMembers members; of others only what they show.
 func (s *Store) MovesFor(ctx context.Context, user ID, since int64) ([]WatermarkMove, error) {
 	var moves []WatermarkMove
 	err := s.backend.Read(ctx, func(tx *Tx) error {
@@ -76,7 +82,7 @@ func (s *Store) MovesFor(ctx context.Context, user ID, since int64) ([]Watermark
 		moves, err = movesIn(tx, moved, since)
 		return err
 	})
-	return moves, err
+	return slices.DeleteFunc(moves, func(m WatermarkMove) bool { return m.OnlyHidden && m.UserID != user }), err
 }
 
 // NamesReaders reports which of the conversations name people in receipts.

@@ -89,6 +89,15 @@ func (s *suite) inboxOfMany(t *testing.T) {
 	interests, err := w.store.Interests(w.Context(), bob.UserID)
 	w.must(err)
 	equal(w, "interests", len(interests), 1000)
+	heads, err := w.store.Heads(w.Context(), append([]store.ID{store.NewID()}, groups...))
+	w.must(err)
+	slices.SortFunc(heads, func(a, b store.Head) int {
+		return slices.Index(groups, a.ConversationID) - slices.Index(groups, b.ConversationID)
+	})
+	for i, head := range heads {
+		equal(w, "head", head, store.Head{ConversationID: groups[i], LastSeq: 1})
+	}
+	equal(w, "heads", len(heads), 1000)
 	for _, limit := range []int{1, 100, 999, 1000, 1001} {
 		all, pages := h.allMoved(bob.UserID, 0, limit)
 		equal(w, "conversations from the start", len(all), 1000)
@@ -117,6 +126,8 @@ func (s *suite) inboxOfMany(t *testing.T) {
 			t.Errorf("moved: %+v", m)
 		}
 	}
+	equal(w, "caught up in all", len(w.caughtUp(bob.UserID, 0, w.closedStamp())), 1000)
+	equal(w, "caught up in what moved", len(w.caughtUp(bob.UserID, h.closedAt, w.closedStamp())), len(acks))
 	w.must(w.store.Ack(w.Context(), bob, store.Acks{Read: acks}))
 	all := make(map[store.ID]int64)
 	for _, id := range groups {
@@ -160,9 +171,9 @@ func (s *suite) inboxOfLength(t *testing.T) {
 		bits  int
 		found int64 // 0: nothing
 	}{
-		{1001, 7, 1001}, {1128, 7, 1128}, {1129, 7, 1001}, {1129, 14, 1129}, {1128, 14, 1128},
-		{1001 + 128, 8, 1129}, {at + 1<<14, 14, at + 1<<14}, {at + 1<<14 + 1, 14, 1001}, {at + 1<<14 + 1, 21, at + 1<<14 + 1},
-		{20_000, 21, 20_000}, {20_001, 21, 0}, {at, 7, at + 128}, {at, 21, 0}, {0, 7, 1024}, {999, 7, 999 + 128},
+		{1001, 7, 1001}, {1127, 7, 1127}, {1128, 7, 1000}, {1129, 7, 1001}, {1129, 14, 1129}, {1128, 14, 1128},
+		{1001 + 128, 8, 1129}, {at + 1<<14 - 1, 14, at + 1<<14 - 1}, {at + 1<<14, 14, at}, {at + 1<<14 + 1, 21, at + 1<<14 + 1},
+		{20_000, 21, 20_000}, {20_001, 21, 0}, {at, 7, at}, {at, 21, at}, {0, 7, 1024}, {999, 7, 999 + 128},
 	} {
 		got, err := w.store.Places(w.Context(), ann.UserID, stamps[2],
 			[]store.SlotPlace{{Slot: 1, Low: named.seq % (1 << named.bits), Bits: named.bits}})

@@ -83,9 +83,30 @@ func (s *suite) history(t *testing.T, seed uint64) *history {
 			h.closed()
 		}
 	}
+	h.readInSecret()
 	h.closed()
 	h.load()
 	return h
+}
+
+// readInSecret lets somebody read what they had long before, unseen.
+func (h *history) readInSecret() {
+	h.Helper()
+	_, err := h.store.SetReadReceipts(h.Context(), h.owner, false)
+	h.must(err)
+	h.hidden[h.owner.UserID] = true
+	place := placeOf{h.owner.UserID, h.groups[0]}
+	for _, kind := range []string{"delivered", "read"} {
+		last := h.say(h.owner, place.conversation, "x").Seq
+		acks := store.Acks{Delivered: map[store.ID]int64{place.conversation: last}}
+		if kind == "read" {
+			last--
+			acks = store.Acks{Read: map[store.ID]int64{place.conversation: last}}
+		}
+		h.must(h.another().Ack(h.Context(), h.owner, acks))
+		h.moves[place] = append(h.moves[place], fmt.Sprint(kind, " ", last))
+		h.closed()
+	}
 }
 
 func (h *history) create(rule string, members ...int) {
@@ -151,6 +172,7 @@ func (h *history) ackAll() {
 		acks := store.Acks{Delivered: map[store.ID]int64{}, Read: map[store.ID]int64{}}
 		list, err := h.store.Conversations(h.Context(), a.UserID, 0, 100)
 		h.must(err)
+		slices.SortFunc(list, func(a, b store.Conversation) int { return slices.Index(h.groups, a.ID) - slices.Index(h.groups, b.ID) })
 		for _, c := range list {
 			delivered, read := 1+h.random.Int64N(c.LastSeq), 1+h.random.Int64N(c.LastSeq)
 			place := placeOf{a.UserID, c.ID}
@@ -158,6 +180,9 @@ func (h *history) ackAll() {
 			case 0:
 				acks.Delivered[c.ID], read = delivered, 0
 			case 1:
+				if c.DeliveredSeq > 0 && h.random.IntN(2) == 0 {
+					read = 1 + h.random.Int64N(c.DeliveredSeq)
+				}
 				acks.Read[c.ID], delivered = read, read
 			default:
 				continue
@@ -170,7 +195,7 @@ func (h *history) ackAll() {
 			}
 		}
 		h.must(node.Ack(h.Context(), a, acks))
-		if h.random.IntN(4) == 0 {
+		if h.random.IntN(2) == 0 {
 			h.hidden[a.UserID] = !h.hidden[a.UserID]
 			u, err := h.store.SetReadReceipts(h.Context(), a, !h.hidden[a.UserID])
 			h.must(err)
@@ -257,6 +282,18 @@ func (l *wholeLog) placeAt(stamp int64) (seq int64) {
 	return seq
 }
 
+// since is the stamp from which on a user can have got to a seq: where they
+// come back right behind it, that of their first event; 0 where there is none.
+func (l *wholeLog) since(user store.ID, seq int64) int64 {
+	if slices.ContainsFunc(l.stretches[user], func(s modelStretch) bool { return s.FromSeq == seq+1 }) {
+		seq++
+	}
+	if seq == 0 {
+		return 0
+	}
+	return l.events[seq-1].Stamp
+}
+
 // readable returns the seqs above a stamp that a user may read.
 func (l *wholeLog) readable(user store.ID, since int64) (seqs []int64) {
 	for _, e := range l.events {
@@ -326,6 +363,7 @@ func (h *history) moved(user store.ID, since int64) (all []store.Moved) {
 // watermarks are the latest moves above a stamp, by user and conversation.
 func (h *history) watermarks(since int64, wanted func(conversation store.ID) bool) map[placeOf]store.WatermarkMove {
 	all, stamps := make(map[placeOf]store.WatermarkMove), make(map[placeOf]int64)
+	shown := make(map[placeOf]bool)
 	for _, r := range h.receipts { // in the order of seqs
 		place := placeOf{r.UserID, r.ConversationID}
 		m := all[place]
@@ -334,7 +372,9 @@ func (h *history) watermarks(since int64, wanted func(conversation store.ID) boo
 			m.ReadSeq, m.ReadAt = r.Seq, r.At
 		} else {
 			m.DeliveredSeq, m.DeliveredAt = r.Seq, r.At
+			shown[place] = r.Stamp > since
 		}
+		m.OnlyHidden = m.ReadHidden && !shown[place]
 		all[place], stamps[place] = m, max(stamps[place], r.Stamp)
 	}
 	maps.DeleteFunc(all, func(p placeOf, _ store.WatermarkMove) bool { return stamps[p] <= since || !wanted(p.conversation) })
