@@ -1,30 +1,35 @@
-/* resume.pml: one reader of the inbox: its cursor, its returns, and the sweep that its node makes for all readers.
+/* resume.pml: one inbox, its cursor and its returns, and the sweep of its node.
+ *
+ * Stands for poller/inbox.go, inboxes.go, inboxscan.go, inboxcursor.go and store/inbox.go.
  *
  * The world. NC conversations get events as horizon.pml allows: a commit's stamp lies in (closed, h] and never falls along a
  * log; an open transaction is that freedom of choice. The user is in conversation 0 throughout; the others they join, leave and
- * rejoin at any moment. Every commit sends a hint to the reader's node, which may be lost.
+ * rejoin at any moment. A commit may be fed to the user's node (it was this node's own), which goes by the interests as they are
+ * then; else only the sweep finds it.
  *
- * The node. Topics follow hints. One sweep serves all readers: read closed; in later statements the memberships changed above the
- * last round's K (each updates its reader's interests), then the heads of conversations with events above it (each is
- * fed to its topic, and owed to the readers interested in it); only then publish closed as the new K.
+ * The node. One sweep serves all inboxes: read closed; in a later statement the memberships that changed above the last round's K,
+ * ended ones too; then mark the conversations with events above that K as owed to who is interested; only then publish closed as K.
  *
- * The reader. (1) Register for membership changes, and the interests that the memberships give. (2) Read T1 = closed. (3) In a
- * later statement read the memberships again. (4) Scan slot by slot to the last event with stamp <= T1; then T = T1.
- * From then on it asks the store for nothing it is not owed: T becomes K when nothing is owed. If what is owed has no room in
- * the cursor, it scans again, with T1 = K. Whatever its topics have, it delivers at once, also while it scans.
+ * The inbox. First it registers, with interests that may be as old as K. Then it scans: read what moved above T, slot by slot, in
+ * statements of their own, the first of which gives T1 = closed too; what has a stamp above T1 is owed; give the rest slot by
+ * slot up to T1; then T = T1. A scan that a cursor was in the middle of knows nothing of the slots it had passed: another one
+ * follows. From then on Reads give what is owed. A Read looks at K before it looks at what is owed; if it leaves nothing owed, T
+ * takes that K at the NEXT Read, so that a cursor handed back still names what it acknowledges. When the exceptions of all that is
+ * owed would not fit, the inbox scans what it owes, up to K. An absence between two stretches of membership is one hidden
+ * event, given with the return behind it: it has that event's stamp.
  *
- * The cursor, in every frame: T, T1 and slot of the scan, exceptions. CAP exceptions fit beside the scan's own place; an event,
- * seen or passed over, whose cursor would not fit waits. A conversation without an exception stands at its last event with
- * stamp <= T (<= T1 in slots that the scan has passed), also in the reader's memory. The connection may break CUTS times:
- * frames on the way are lost, and the client returns with its last cursor to a node whose K is anything up to closed, which may
- * be in the middle of a round, and whose topics know nothing or lag.
+ * The cursor, in every frame: T, T1 and slot of the scan, exceptions. CAP of them fit beside the scan's own place. A conversation
+ * without one stands at its last event with stamp <= T (<= T1 in slots that the scan has passed). The connection may break CUTS
+ * times: frames on the way are lost, and the client returns with its last cursor to a node whose K is anything up to closed and
+ * which may be in the middle of a round. With ANSWERS the client also gets cursors without an event, as a long-poll's answer has.
  *
- * Left out: the bytes of the cursor, replicas, `history: all`, hidden events (like others), retention, a sweep whose statement
- * fails (the round begins anew), other readers (they share the node's K and nothing else), receipts (receipts.pml).
+ * Left out: the bytes of the cursor, rings and pages (each event is read from the log), `history: all`, retention, a sweep whose
+ * statement fails (the round begins anew), other inboxes (they share the node's K and interests), receipts (receipts.pml).
  *
  * Checked. The client gets of each conversation exactly the events from its joining to its removal, both included, in order,
- * once: no `stranger`, no `twice`, no `missing`; and nothing is `missing` when nothing can move any more. No execution is
- * endless, so nobody waits for ever while the sweep runs.
+ * once: no `stranger`, no `twice`, no `missing`; nothing is `missing` when nothing can move any more; no cursor is `overfull`.
+ * ENDLESS (pan -l): no execution goes on for ever, so nobody waits for ever while the sweep runs.
+ * The controls, marked so below, must each fail by the assertion that `check` names.
  */
 #ifndef NC
 #define NC 2            /* conversations, 2 or 3; a conversation's number is its slot */
@@ -44,21 +49,12 @@
 #ifndef CAP
 #define CAP 1
 #endif
-#ifndef WIRE
-#define WIRE 1          /* frames on the way to the client */
-#endif
-#ifdef REGLAST                  /* control: T1 is read, and only then the reader registers */
-#define REG (step == 3)
-#else
-#define REG true
-#endif
 #ifdef PUBLISHEARLY
 byte since;
 #define SINCE since
 #else
 #define SINCE K
 #endif
-#define RING 1          /* events that a ring keeps; only the control OVERRUN asks */
 #define IX(c,s)  ((c)*(L+2)+(s))
 #define ST(c,s)  st[IX(c,s)]
 
@@ -68,119 +64,113 @@ byte ln[NC], st[NC*(L+2)];      /* the logs: their length, the events' stamps */
 bit vis[NC*(L+2)];              /* may the user read it */
 bit chg[NC*(L+2)];              /* is it the user's own joining or removal */
 bit mem[NC];                    /* is the user a member now */
-bit hint[NC];                   /* under way to the reader's node */
+bit fed[NC];                    /* on its way from the store's writer to the inbox */
 
-/* The reader's node. */
+/* The node. */
 byte K, kn;                     /* published; read by the round that runs */
-byte round = 0;                 /* 0 none runs, 1 closed is read, 2 memberships are, 3 heads are too */
-byte head[NC];                  /* the topics */
-
-/* The reader. */
-byte T, c0, slot;               /* T, T1, the scan's place */
-bit scan;
-byte step = 1;                  /* 1 registered, 2 T1 is read, 3 the memberships are read again */
-byte pos[NC], owed[NC];
-bit known[NC];                  /* interests */
-#ifdef RINGNOMEM
-bit in[NC];
+byte round = 0;                 /* 0 none runs, 1 closed is read, 2 memberships are, 3 all is marked */
+byte knows[NC];                   /* the interests: 0 none, 1 a member, 2 over */
+byte owed[NC];
+#ifdef REGLAST                  /* control: registers only when the scan has read what moved */
+bit reg = 1;
+#define REG reg
+#else
+#define REG true
 #endif
 
-/* The client: what it has, and the cursor of its last frame. */
+/* The inbox. */
+byte T, T1, slot;               /* as the cursor has them; T1 is 0 in the list form */
+byte upto;                      /* the scan's T1, also where it is not above T */
+byte ld;                        /* the scan has read what moved in the slots before */
+byte pend[NC];                  /* and in these something did, up to here */
+bit scan = 1, resumed, reading;
+byte kq, given;                 /* K as this Read found it; T at the next Read */
+byte pos[NC];
+#ifdef HIDDENLAST
+byte stale[NC];
+#endif
+
+/* The client: what it has, and its last cursor. */
 byte got[NC], kT, kT1, kslot, ke[NC];
 byte cuts = CUTS;
-chan wire = [WIRE] of { byte, byte, byte, byte, byte, byte, byte, byte };  /* c, seq; T, T1, slot, exceptions */
+chan wire = [1] of { byte, byte, bit, byte, byte, byte, byte, byte, byte };  /* c, seq, hidden; T, T1, slot, exceptions */
 
-#define REF(c)   (scan && (c) < slot -> c0 : T)
+#define REF(c)   (T1 > 0 && (c) < slot -> T1 : T)
 #define EXC(c)   (pos[c] > 0 && ST(c,pos[c]) > REF(c))                     /* the cursor must name it … */
-#ifdef OWNFREE                  /* control: in the scan's own slot events beyond T1 cost nothing either */
-#define OWN(c,s) (scan && (c) == slot)
-#else
-#define OWN(c,s) (scan && (c) == slot && ST(c,s) <= c0)                    /* … unless it is the scan's own place */
-#endif
+#define OWN(c,s) (T1 > 0 && (c) == slot && ST(c,s) <= T1)                  /* … beside or as the scan's own place */
 #define CNT(c)   (EXC(c) && !OWN(c,pos[c]) -> 1 : 0)
-#define NEW(c)   (ST(c,pos[c]+1) > REF(c) && !OWN(c,pos[c]+1) -> 1 : 0)
-#if NC == 2
-#define SUM      (CNT(0) + CNT(1))
-#define OWING    (pos[0] < owed[0] || pos[1] < owed[1])
-#define STUCK    (pos[0] < owed[0] && FULL(0) || pos[1] < owed[1] && FULL(1))
-#else
-#define SUM      (CNT(0) + CNT(1) + CNT(2))
-#define OWING    (pos[0] < owed[0] || pos[1] < owed[1] || pos[2] < owed[2])
-#define STUCK    (pos[0] < owed[0] && FULL(0) || pos[1] < owed[1] && FULL(1) || pos[2] < owed[2] && FULL(2))
-#endif
-#ifdef NOHOLD                   /* control: delivers although the cursor is full */
-#define FULL(c)  false
-#define NAME(c)  (SUM > CAP && !OWN(c,pos[c]) -> 0 : (EXC(c) -> pos[c] : 0))
-#else
-#define FULL(c)  (SUM - CNT(c) + NEW(c) > CAP)
 #ifdef SCANBARE                 /* control: the scan form is T, T1, slot and its place, without exceptions */
-#define NAME(c)  (scan && (c) != slot -> 0 : (EXC(c) -> pos[c] : 0))
+#define NAME(c)  (T1 > 0 && (c) != slot -> 0 : (EXC(c) -> pos[c] : 0))
 #else
 #define NAME(c)  (EXC(c) -> pos[c] : 0)
 #endif
-#endif
-#if NC == 3
-#define NAME2 NAME(2)
+#if NC == 2
+#define SUM      (CNT(0) + CNT(1))
+#define OWING    (owed[0] || owed[1])
+#define GIVABLE  (GIVES(0) || GIVES(1))
+#define NAME2    0
 #else
-#define NAME2 0
+#define SUM      (CNT(0) + CNT(1) + CNT(2))
+#define OWING    (owed[0] || owed[1] || owed[2])
+#define GIVABLE  (GIVES(0) || GIVES(1) || GIVES(2))
+#define NAME2    NAME(2)
 #endif
-#define FITS(c)  (len(wire) < WIRE && !FULL(c))
-#ifdef SKIPFREE                 /* control: passes over what is not the member's even where the cursor is full */
-#define NEXT(c)  (pos[c] < ln[c] && (!vis[IX(c,pos[c]+1)] || FITS(c)))
+#ifdef NOHOLD                   /* control: gives although the cursor is full */
+#define ROOM(c)  true
 #else
-#define NEXT(c)  (pos[c] < ln[c] && FITS(c))
+#define ROOM(c)  (SUM - CNT(c) + 1 <= CAP)
 #endif
-#define CT1      (scan -> c0 : 0)
-#define CSL      (scan -> slot : 0)
-#define LIVE(c)  (known[c] && pos[c] < head[c] && NEXT(c))
-#define PASSED(c) (!known[c] || pos[c] == ln[c] || ST(c,pos[c]+1) > c0)
+#define GIVES(c) (owed[c] && ROOM(c))
+#ifdef NORESCAN                 /* control: a full inbox waits for T to move, instead of scanning what it owes */
+#define BEGINS   (K > T && !OWING || GIVABLE)
+#else
+#define BEGINS   (K > T || GIVABLE)
+#endif
 
-inline frame(c) { wire!c,pos[c],T,CT1,CSL,NAME(0),NAME(1),NAME2 }
-inline go(c) {                  /* the reader goes on by one event of c */
-	pos[c]++;
-	if :: pos[c] >= owed[c] -> owed[c] = 0 :: else fi;
-	if
-#ifdef RINGNOMEM                /* control: after the removal it goes by memory, and reads the ring on */
-	:: in[c] || vis[IX(c,pos[c])] -> frame(c); if :: chg[IX(c,pos[c])] -> in[c] = !in[c] :: else fi
+inline owe(c,upTo) { if :: REG && pos[c] < upTo && owed[c] < upTo -> owed[c] = upTo :: else fi }
+inline next(c) {                /* n: the next event for the user; f: they have been in c before it */
+	n = pos[c] + 1; f = 0;
+	j = 1; do :: j <= pos[c] -> f = f || vis[IX(c,j)]; j++ :: else -> break od; j = 0;
+#ifdef RINGNOMEM                /* control: a current interest reads on behind the removal */
+	if :: knows[c] == 1 && f -> skip
+	:: else -> do :: n <= ln[c] && !vis[IX(c,n)] -> n++ :: else -> break od fi;
 #else
-	:: vis[IX(c,pos[c])] -> frame(c)
+	do :: n <= ln[c] && !vis[IX(c,n)] -> n++ :: else -> break od;
 #endif
-	:: else                     /* before the joining, after the removal: passed over */
-	fi
+	if :: n > ln[c] -> n = 0 :: else fi
 }
+inline frame(c,gap) { overfull = (SUM > CAP); assert(!overfull); wire!c,pos[c],gap,T,T1,slot,NAME(0),NAME(1),NAME2 }
+inline go(c) {                  /* gives one event, or what is hidden before it */
+	if
+	:: n > pos[c]+1 && f -> pos[c] = n-1;
+#ifdef HIDDENLAST               /* control: behind a hidden event that ended a batch the scan keeps an exception for good */
+		if :: T1 > 0 -> stale[c] = pos[c] :: else fi;
+#endif
+		frame(c,1)
+	:: else -> pos[c] = n; frame(c,0)
+	fi; n = 0; f = 0
+}
+inline paid(c) { if :: pos[c] >= owed[c] -> owed[c] = 0 :: else fi }
 inline place(c) {               /* no exception: the last event with stamp <= T, or T1 */
 	if
-	:: !EXC(c) -> do :: pos[c] < ln[c] && ST(c,pos[c]+1) <= REF(c) -> pos[c]++ :: else -> break od;
-		if :: pos[c] >= owed[c] -> owed[c] = 0 :: else fi
+	:: !EXC(c) -> do :: pos[c] < ln[c] && ST(c,pos[c]+1) <= REF(c) -> pos[c]++ :: else -> break od; paid(c)
 	:: else
 	fi
 }
-inline places() { i = 0; do :: i < NC -> place(i); i++ :: else -> break od; i = 0 }
-inline look(c,above) {          /* a membership of the user in c, present or ended, changed above a stamp */
-	j = 1;
+inline advance(t) {
+	T = t; T1 = 0; slot = 0;
+	i = 0;
 	do
-	:: j <= ln[c] -> if :: chg[IX(c,j)] && ST(c,j) > above -> known[c] = 1 :: else fi; j++
-	:: else -> break
-	od; j = 0
-}
-inline memberships() {          /* the reader's statement */
-	known[0] = 1; i = 1; do :: i < NC -> look(i,0); i++ :: else -> break od; i = 0
-}
-inline changed() {              /* the sweep's */
-	i = 1;
-	do
-	:: REG && i < NC ->
-#ifdef CURRENTONLY              /* control: it adds present memberships only */
-		if :: mem[i] -> look(i,SINCE) :: else fi;
-#else
-		look(i,SINCE);
-#endif
-#ifdef DROPENDED                /* control: it drops the interest of an ended membership, before heads are owed */
-		if :: !mem[i] -> known[i] = 0 :: else fi;
+	:: i < NC -> place(i);
+#ifdef HIDDENLAST
+		if :: stale[i] -> pos[i] = stale[i]; stale[i] = 0 :: else fi;
 #endif
 		i++
 	:: else -> break
 	od; i = 0
+}
+inline lastchange(c,upTo) {     /* j: the user's last joining or removal with a stamp up to upTo */
+	j = ln[c]; do :: j > 0 && !(chg[IX(c,j)] && ST(c,j) <= upTo) -> j-- :: else -> break od
 }
 
 inline commit(c) {
@@ -193,7 +183,7 @@ inline commit(c) {
 		:: c > 0 && mem[c] -> vis[IX(c,ln[c])] = 1; if :: mem[c] = 0; chg[IX(c,ln[c])] = 1 :: true fi
 		:: c > 0 && !mem[c] -> if :: mem[c] = 1; vis[IX(c,ln[c])] = 1; chg[IX(c,ln[c])] = 1 :: true fi
 		fi;
-		if :: hint[c] = 1 :: true fi }
+		if :: knows[c] == 1 -> fed[c] = 1 :: true fi }
 }
 active proctype Writers() {
 	byte s;
@@ -210,90 +200,170 @@ end:	do
 	od
 }
 
-inline fed(c) {                 /* a hint comes; the filler reads up to it */
-	d_step { hint[c] -> hint[c] = 0; head[c] = ln[c]; look(c,0) }
-}
-inline owe(c) {                 /* m: a head that the statement saw, which is one above all events with stamp <= closed */
+inline marked(c) { d_step { fed[c] -> fed[c] = 0; if :: knows[c] == 1 -> owe(c,ln[c]) :: else fi } }
+inline look(c) {                /* a membership changed above the last round's stamp, as it is now */
+	lastchange(c,HM);
 	if
-	:: ST(c,ln[c]) > SINCE ->
-		m = ln[c]; do :: m > 0 && ST(c,m) > kn -> m-- :: break od;
-		if :: head[c] < m -> head[c] = m :: else fi;
-		if :: REG && known[c] && pos[c] < m && owed[c] < m -> owed[c] = m :: else fi; m = 0
+	:: ST(c,j) > SINCE ->
+		if
+		:: mem[c] -> knows[c] = 1
+#ifdef CURRENTONLY              /* control: an ended one is seen only if it was known as a present one */
+		:: !mem[c] && knows[c] == 1 -> knows[c] = 2; owe(c,j)
+		:: !mem[c] && knows[c] != 1 -> skip
+#elif defined(DROPENDED)        /* control: an ended one is dropped before its last events are marked */
+		:: !mem[c] -> knows[c] = 2
+#else
+		:: !mem[c] -> knows[c] = 2; owe(c,j)
+#endif
+		fi
 	:: else
-	fi
+	fi; j = 0
+}
+inline mark(c) {                /* the head that the round saw is not below the last event with stamp <= closed */
+	m = ln[c]; do :: m > 0 && ST(c,m) > kn -> m-- :: else -> break od;
+	if :: m > 0 && ST(c,m) > SINCE && knows[c] == 1 -> owe(c,m) :: else fi; m = 0
+}
+inline marks() { mark(0); mark(1);
+#if NC == 3
+	mark(2)
+#endif
+}
+inline looks() { look(1);
+#if NC == 3
+	look(2)
+#endif
 }
 active proctype Node() {
-	byte i, j, m;
+	byte j, m;
 end:	do
-	:: fed(0) :: fed(1)
+	:: marked(0) :: marked(1)
 #if NC == 3
-	:: fed(2)
+	:: marked(2)
 #endif
-	:: d_step { round == 0 && closed > K -> kn = closed; round = 1 }
+	:: d_step { round == 0 && closed > K -> kn = closed;
 #ifdef PUBLISHEARLY             /* control: K is published before its conversations are owed */
-	:: d_step { round == 1 -> since = K; K = kn; changed(); round = 2 }
-#elif defined(SWEEPNOMEM)       /* control: the sweep does not look at memberships */
+		since = K; K = kn;
+#endif
+		round = 1 }
+#ifdef SWEEPNOMEM               /* control: the sweep does not look at memberships */
 	:: d_step { round == 1 -> round = 2 }
+	:: d_step { round == 2 -> marks(); round = 3 }
+#elif defined(MARKFIRST)        /* control: it looks at them when it has marked */
+	:: d_step { round == 1 -> marks(); round = 2 }
+	:: d_step { round == 2 -> looks(); round = 3 }
 #else
-	:: d_step { round == 1 -> changed(); round = 2 }
+	:: d_step { round == 1 -> looks(); round = 2 }
+	:: d_step { round == 2 -> marks(); round = 3 }
 #endif
-	:: atomic { round == 2 -> owe(0); owe(1);
-#if NC == 3
-		owe(2);
-#endif
-		round = 3 }
 	:: d_step { round == 3 -> K = kn; kn = 0; round = 0 }
 	od
 }
 
-active proctype Reader() {
-	byte i, j;
+inline begin() {                /* a scan from T on */
+	scan = 1; resumed = 0; upto = 0; ld = 0
+}
+inline load() {                 /* one statement: what moved above T in one slot; the first gives T1 */
+	if :: ld == 0 && !resumed -> upto = closed :: else fi;
+	j = 0; n = 1; do :: n <= ln[ld] -> if :: vis[IX(ld,n)] -> j = n :: else fi; n++ :: else -> break od; n = 0;
+	if :: ld == 0 || mem[ld] -> j = ln[ld] :: else fi;    /* j: the head, or the removal */
+	if
+	:: j > 0 && ST(ld,j) > T ->
+		if :: ST(ld,ln[ld]) > upto -> if :: knows[ld] == 0 -> knows[ld] = 2 :: else fi; owe(ld,ln[ld]) :: else fi;
+		if :: upto > T -> pend[ld] = ln[ld]; T1 = upto :: else fi
+	:: else
+	fi; j = 0; ld++;
+#ifdef REGLAST
+	if :: ld == NC -> reg = 1 :: else fi;
+#endif
+}
+inline list(c) {
+	d_step { reading && GIVES(c) && len(wire) == 0 -> next(c); if :: n == 0 -> owed[c] = 0 :: else -> go(c); paid(c) fi }
+}
+
+active proctype Inbox() {
+	byte i, j, n;
+	bit f, overfull;
 #ifdef OWEDFIRST
-	bit free;
+	bit seen;
 #endif
-	known[0] = 1;
+	knows[0] = 1;
 end:	do
-	:: d_step { LIVE(0) -> go(0) } :: d_step { LIVE(1) -> go(1) }
-#if NC == 3
-	:: d_step { LIVE(2) -> go(2) }
-#endif
-#ifdef OVERRUN                  /* control: a reader that the ring has passed goes on at the ring's start */
-	:: d_step { known[0] && pos[0] + RING < head[0] -> pos[0] = head[0] - RING }
-#endif
-#ifdef NOCATCHUP                /* control: registers and relies on the sweep, without a scan of its own */
-	:: d_step { step == 1 && !scan -> step = 3 }
+	/* The scan. Between passing the last slot and taking T1 a cursor has slot = NC. */
+	:: d_step { scan && ld < NC -> load() }
+	:: d_step { scan && slot < ld && len(wire) == 0 ->
+		if
+		:: pend[slot] -> next(slot);
+			if
+#ifdef HIDDENFREE               /* control: a hidden event is given although the return behind it lies above T1 */
+			:: n && n > pos[slot]+1 && f && pos[slot] < pend[slot] -> go(slot)
+			:: n && n == pos[slot]+1 && ST(slot,n) <= upto -> go(slot)
+			:: n && n > pos[slot]+1 && !f && ST(slot,n) <= upto -> go(slot)
 #else
-	:: d_step { step == 1 && !scan -> c0 = closed; step = 2 }
+			:: n && ST(slot,n) <= upto -> go(slot)
 #endif
-	:: d_step { step == 2 ->
-#ifndef MEMFIRST                /* control: the memberships are read before T1, and not again */
-		memberships();
-#endif
-		if :: c0 > T -> scan = 1 :: else -> c0 = 0 fi; step = 3 }
-	:: d_step { scan && slot < NC && !PASSED(slot) && NEXT(slot) -> go(slot) }
-	:: d_step { scan && slot < NC && PASSED(slot) -> slot++; place(slot-1) }
+			:: else -> n = 0; f = 0; pend[slot] = 0; slot++; place(slot-1)
+			fi
+		:: else -> slot++; place(slot-1)
+		fi }
+	:: d_step { scan && slot == NC && ld == NC ->
 #ifdef TAFTER                   /* control: closed is read after the scan */
-	:: d_step { scan && slot == NC -> T = closed; c0 = 0; scan = 0; slot = 0; places() }
-#else
-	:: d_step { scan && slot == NC -> T = c0; c0 = 0; scan = 0; slot = 0; places() }
+		upto = closed; T1 = closed;
 #endif
-#if defined(TOWED)              /* control: T moves while something is owed */
-	:: d_step { step == 3 && !scan && K > T -> T = K; places() }
+		scan = 0; ld = 0; if :: T1 > 0 -> advance(T1) :: else -> slot = 0 fi; upto = 0;
+#ifndef RESUMEDONLY             /* control: a scan that the cursor was in the middle of is not followed by another */
+		if :: resumed -> begin() :: else fi;
+#endif
+		resumed = 0 }
+	/* A Read of what is owed. */
+	:: d_step { !scan && !reading && given > T -> advance(given) }
+	:: d_step { !scan && !reading && given <= T && BEGINS -> reading = 1; kq = K }
+	:: d_step { reading && kq < K && OWING -> kq = K }
+	:: list(0) :: list(1)
+#if NC == 3
+	:: list(2)
+#endif
+#ifdef TOWED                    /* control: T moves while something is owed */
+	:: d_step { reading && kq > T -> given = kq; kq = 0; reading = 0 }
 #elif defined(OWEDFIRST)        /* control: sees that nothing is owed, and then reads K */
-	:: d_step { step == 3 && !scan && !OWING && !free && T < HM -> free = 1 }
-	:: d_step { free && step == 3 && !scan && K > T -> free = 0; T = K; places() }
+	:: d_step { reading && !OWING && !seen -> seen = 1 }
+	:: d_step { seen -> given = (K > T -> K : T); kq = 0; reading = 0; seen = 0 }
 #else
-	:: d_step { step == 3 && !scan && K > T && !OWING -> T = K; places() }
+	:: d_step { reading && !OWING -> given = (kq > T -> kq : T); kq = 0; reading = 0 }
 #endif
-#ifndef NORESCAN                /* control: waits for T to move instead */
-	:: d_step { step == 3 && !scan && K > T && STUCK -> c0 = K; scan = 1 }
+	:: d_step { reading && OWING && !GIVABLE ->
+#ifndef NORESCAN
+		if
+		:: kq > T -> scan = 1; resumed = 0; upto = kq; T1 = kq; slot = 0; ld = NC;
+			i = 0; do :: i < NC -> pend[i] = owed[i]; i++ :: else -> break od; i = 0
+		:: else
+		fi;
 #endif
+		kq = 0; reading = 0 }
+#ifdef ANSWERS
+	:: d_step { len(wire) == 0 && (kT != T || kT1 != T1 || kslot != slot) -> kT = T; kT1 = T1; kslot = slot;
+		ke[0] = NAME(0); ke[1] = NAME(1);
+#if NC == 3
+		ke[2] = NAME2
+#endif
+		}
+#endif
+	/* The connection breaks. */
 	:: atomic { d_step { cuts > 0 -> cuts--;
-			do :: len(wire) > 0 -> wire?_,_,_,_,_,_,_,_ :: else -> break od;
-			slot = kslot; T = kT; c0 = kT1; scan = (kT1 > 0 -> 1 : 0);
+			do :: len(wire) > 0 -> wire?_,_,_,_,_,_,_,_,_ :: else -> break od;
+			T = kT; T1 = kT1; slot = kslot; upto = kT1; ld = kslot; scan = 1; reading = 0; kq = 0; given = 0;
+#ifdef OWEDFIRST
+			seen = 0;
+#endif
+			resumed = (kT1 > 0 -> 1 : 0);
+#ifdef REGLAST
+			reg = 0;
+#endif
 			i = 0;
 			do
-			:: i < NC -> head[i] = 0; known[i] = 0; owed[i] = 0;
+			:: i < NC -> owed[i] = 0; pend[i] = 0; fed[i] = 0; knows[i] = 0;
+#ifdef HIDDENLAST
+				stale[i] = 0;
+#endif
 #ifdef EXCDROP                  /* control: forgets the exceptions */
 				pos[i] = 0;
 #else
@@ -302,35 +372,37 @@ end:	do
 				place(i); i++
 			:: else -> break
 			od;
-#ifdef RINGNOMEM
-			i = 0; do :: i < NC -> in[i] = vis[IX(i,pos[i])]; i++ :: else -> break od;
-#endif
-			memberships(); step = 1;
-#ifdef OWEDFIRST
-			free = 0;
-#endif
-			i = 0; K = 0; kn = 0; round = 0 };
+			if :: T1 > 0 && slot == NC -> advance(T1); resumed = 0; upto = 0; ld = 0 :: else fi;
+			knows[0] = 1; i = 0; K = 0; kn = 0; round = 0 };
 		do :: K < closed -> K++ :: break od;        /* the node that it comes to */
 		if
 		:: K < closed -> kn = K+1; do :: kn < closed -> kn++ :: break od; if :: round = 1 :: round = 2 :: round = 3 fi
 		:: true
 		fi;
-		i = 0; do :: i < NC -> if :: hint[i] = 1 :: true fi; i++ :: else -> break od; i = 0 }
+#ifdef PUBLISHEARLY
+		since = K; if :: round > 0 -> K = kn :: else fi;
+#endif
+		i = 1; do :: i < NC ->
+			if
+			:: d_step { knows[i] = mem[i] }                    /* the interests are read, … */
+			:: d_step { n = (round >= 2 -> kn : SINCE); lastchange(i,n); n = 0;    /* … or are the last sweep's */
+				knows[i] = (j == 0 -> 0 : (vis[IX(i,j)] && (j == ln[i] || vis[IX(i,j+1)] || chg[IX(i,j+1)]) -> 1 : 2)); j = 0 }
+			fi; i++ :: else -> break od; i = 0 }
 	od
 }
 
 active proctype Client() {
 	byte c, s, j;
-	bit stranger, twice, missing;
+	bit gap, stranger, twice, missing;
 end:	do
-	:: d_step { wire?c,s,kT,kT1,kslot,ke[0],ke[1],j ->
+	:: d_step { wire?c,s,gap,kT,kT1,kslot,ke[0],ke[1],j ->
 #if NC == 3
 		ke[2] = j;
 #endif
-		stranger = !vis[IX(c,s)]; assert(!stranger);
+		stranger = !vis[IX(c,s)] && !gap; assert(!stranger);
 		twice = (s <= got[c]); assert(!twice);
-		j = got[c] + 1; do :: j < s -> missing = missing || vis[IX(c,j)]; j++ :: else -> break od; assert(!missing);
-		got[c] = s; c = 0; s = 0; j = 0 }
+		j = got[c] + 1; do :: j < s + gap -> missing = missing || vis[IX(c,j)]; j++ :: else -> break od; assert(!missing);
+		got[c] = s; c = 0; s = 0; j = 0; gap = 0 }
 	:: timeout ->               /* nothing moves any more: everything has arrived */
 		d_step { c = 0;
 			do
