@@ -102,5 +102,6 @@ func (o *outbox) receive() {
 	o.hints.Receive(o.p.ctx, func(heads []store.Head) {
 		o.p.stats.hintsReceived.Add(int64(len(heads)))
 		o.p.topics.hint(heads, false)
+		o.p.inboxes.hint(heads)
 	}, o.p.sweeper.now)
 }

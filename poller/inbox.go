@@ -120,8 +120,13 @@ func (i *Inbox) begin(ctx context.Context, at InboxPosition) error {
 		if i.place.t1 != 0 && i.place.slot == endSlot {
 			i.delivered.Since, i.delivered.Until = i.place.t, i.place.t1
 		}
+		past := max(i.place.t, i.place.t1)
 		for _, pl := range places {
+			past = max(past, pl.Stamp)
 			i.place.set(exception{slot: pl.Slot, conversation: pl.ConversationID, seq: pl.Seq, stamp: pl.Stamp, past: pl.Past})
+		}
+		if err := i.p.inboxes.renew(ctx, i.owner, past); err != nil {
+			return err
 		}
 	case !at.FromStart:
 		first.now = true
@@ -173,7 +178,7 @@ func (i *Inbox) oweReceipt(r *Receipt) {
 	if i.receipts == nil {
 		i.receipts = make(map[receiptKey]*Receipt, 1)
 	}
-	i.receipts[receiptKey{r.conversation, r.user}] = r
+	i.receipts[r.receiptKey] = r
 	i.signal()
 }
 
@@ -303,9 +308,8 @@ func (i *Inbox) readOwed(ctx context.Context, out *inboxOut) (again bool, err er
 	if err := i.takeReceipts(ctx, out); err != nil {
 		return false, err
 	}
-	i.mu.Lock()
-	conversations := slices.Sorted(maps.Keys(i.owed))
-	i.mu.Unlock()
+	owed := i.marks()
+	conversations := slices.Sorted(maps.Keys(owed))
 	var held []store.ID
 	for _, id := range conversations {
 		if out.full() {
@@ -313,10 +317,10 @@ func (i *Inbox) readOwed(ctx context.Context, out *inboxOut) (again bool, err er
 		}
 		it, ok := i.p.inboxes.interest(i.owner, id)
 		if !ok {
-			i.paid(id, 1<<62) // never a member's
+			i.paid(id, owed[id]) // never a member's
 			continue
 		}
-		if !i.room(it) {
+		if !i.room(it, owed[id]) {
 			held = append(held, id)
 			continue
 		}
@@ -334,7 +338,7 @@ func (i *Inbox) readOwed(ctx context.Context, out *inboxOut) (again bool, err er
 	case len(held) == 0:
 		return false, nil // marked meanwhile, or out of bounds
 	case closed > i.place.t:
-		i.scan = newOwedScan(i, closed, conversations)
+		i.scan = newOwedScan(i, closed)
 		return true, nil
 	}
 	i.mu.Lock()
@@ -345,40 +349,59 @@ func (i *Inbox) readOwed(ctx context.Context, out *inboxOut) (again bool, err er
 	return false, nil
 }
 
-// takeReceipts gives the receipts that wait.
+// marks is what is owed now.
+func (i *Inbox) marks() map[store.ID]int64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return maps.Clone(i.owed)
+}
+
+// takeReceipts gives the receipts that wait. Where they are read from the store,
+// that knows all of them.
 func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 	i.mu.Lock()
 	waiting, lost := i.receipts, i.lost
 	i.receipts, i.lost = nil, false
 	i.mu.Unlock()
+	if lost {
+		err := i.readReceipts(ctx, out)
+		if err != nil {
+			i.mu.Lock()
+			i.lost = true
+			i.mu.Unlock()
+		}
+		return err
+	}
 	for _, r := range waiting {
 		out.batch.Receipts = append(out.batch.Receipts, r)
 	}
-	if !lost {
-		return nil
-	}
-	err := i.readReceipts(ctx, out)
-	if err != nil {
-		i.mu.Lock()
-		i.lost = true
-		i.mu.Unlock()
-	}
-	return err
+	return nil
 }
 
-// readReceipts gives what moved above T, from the store.
+// readReceipts gives what moved above T, from the store; above T1 for a cursor
+// that came back in the middle of a scan, since receipts precede its events.
 func (i *Inbox) readReceipts(ctx context.Context, out *inboxOut) error {
-	moves, err := i.p.log.MovesFor(ctx, i.user, i.place.t)
+	since := i.place.t
+	if i.scan != nil && i.scan.resumed {
+		since = i.scan.t1
+	}
+	moves, err := i.p.log.MovesFor(ctx, i.user, since)
 	for m := range moves {
-		out.batch.Receipts = append(out.batch.Receipts, newReceipt(&moves[m]))
+		out.batch.Receipts = append(out.batch.Receipts, i.p.inboxes.receipts.note(&moves[m]))
 	}
 	return err
 }
 
 // room reports whether a conversation may be given more in the list form: the
 // longest cursor that could come of it must leave room for a scan.
-func (i *Inbox) room(it interest) bool {
-	e := exception{slot: int64(it.slot), past: 1 << 13}
+func (i *Inbox) room(it interest, head int64) bool {
+	// One Read gives fewer seqs than this, unless it steps over what is hidden.
+	const atOnce = 1 << 13
+	e := exception{slot: int64(it.slot), past: max(atOnce, head, it.from)}
+	if at, found := i.place.find(e.slot); found {
+		old := i.place.exceptions[at]
+		e.past = old.past + max(atOnce, head-old.seq, it.from-old.seq)
+	}
 	return i.place.scanSize(e) <= maxCursorBytes
 }
 
@@ -409,7 +432,7 @@ func (i *Inbox) give(ctx context.Context, it interest, out *inboxOut) error {
 	}
 	r, err := i.reader(ctx, it, pos, head)
 	if store.CodeOf(err) == store.CodeNotFound {
-		i.paid(it.conversation, 1<<62)
+		i.paid(it.conversation, head)
 		return nil
 	}
 	if err != nil {
@@ -420,7 +443,10 @@ func (i *Inbox) give(ctx context.Context, it interest, out *inboxOut) error {
 		return err
 	}
 	if r.Removed() {
-		i.paid(it.conversation, 1<<62)
+		i.p.inboxes.pass(i.owner, it.conversation)
+		// What was said behind the removal is not for them; a mark that is
+		// higher still may be of their return.
+		i.paid(it.conversation, max(head, r.pos))
 	} else {
 		i.paid(it.conversation, r.pos)
 	}
@@ -444,8 +470,12 @@ func (i *Inbox) position(ctx context.Context, it interest) (int64, error) {
 // reader opens a place in one conversation. Its membership is as the node
 // knows it; the store is asked when the place lies before the latest stretch.
 func (i *Inbox) reader(ctx context.Context, it interest, pos, head int64) (*Reader, error) {
-	if pos < it.from-1 || it.over {
-		return i.p.Open(ctx, Position{Conversation: it.conversation, Viewer: i.user, After: pos})
+	if pos < it.from-1 || it.over || it.passed {
+		r, err := i.p.Open(ctx, Position{Conversation: it.conversation, Viewer: i.user, After: pos})
+		if err == nil {
+			r.back()
+		}
+		return r, err
 	}
 	return i.p.openKnown(it.conversation, i.user, []store.Interval{{FromSeq: it.from}}, head, pos), nil
 }
@@ -454,16 +484,8 @@ func (i *Inbox) reader(ctx context.Context, it interest, pos, head int64) (*Read
 // place at T, or an exception's.
 func (i *Inbox) copy(ctx context.Context, r *Reader, slot, base int64, out *inboxOut) error {
 	frames, err := r.Read(ctx, nil, out.events, max(out.bytes, 0))
-	for n, f := range frames {
-		stamp := f.e.stamp
-		if f.e.through > f.e.seq {
-			// What is hidden ends below the event that follows it.
-			stamp = 1<<63 - 1
-			if n+1 < len(frames) {
-				stamp = frames[n+1].e.stamp
-			}
-		}
-		i.move(exception{slot: slot, conversation: r.topic.id, seq: f.Through(), stamp: stamp, past: f.Through() - base})
+	for _, f := range frames {
+		i.move(exception{slot: slot, conversation: r.topic.id, seq: f.Through(), stamp: f.e.stamp, past: f.Through() - base})
 		e := InboxEvent{Frame: f, conversation: r.topic.id}
 		if out.cursors {
 			from := len(out.batch.cursors)

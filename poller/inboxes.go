@@ -23,6 +23,9 @@ type inboxes struct {
 
 	mu    sync.RWMutex
 	users map[store.ID]*inboxUser
+	// idle are the users without an open inbox, since when: who polls comes back
+	// at once, and is to find their interests as they are.
+	idle map[*inboxUser]time.Time
 	// index is who is interested in a conversation.
 	index map[store.ID][]*inboxUser
 
@@ -36,10 +39,12 @@ type inboxes struct {
 	signal  chan struct{}
 	queueMu sync.Mutex
 	queue   []store.Head
+	hinted  map[store.ID]struct{} // conversations that another node has told of
 	moved   map[store.ID]struct{} // conversations whose watermarks moved
 	movedAt time.Time             // when moved was last read
 
-	places placeCache
+	places   placeCache
+	receipts receiptBook
 }
 
 // inboxUser is what the inboxes of one user share.
@@ -59,19 +64,26 @@ type interest struct {
 	from         int64 // the first seq of the latest stretch
 	slot         int32
 	over         bool // not a member any more; kept for the inboxes that have not read so far
+	// passed: an inbox has given the end of this stretch, and the sweep has not
+	// been there yet. Whether they have come back since, the store knows.
+	passed bool
 }
 
 func (in *inboxes) init(p *Poller) {
 	in.p = p
 	in.users = make(map[store.ID]*inboxUser)
+	in.idle = make(map[*inboxUser]time.Time)
 	in.index = make(map[store.ID][]*inboxUser)
 	in.stuck = make(map[*Inbox]struct{})
+	in.hinted = make(map[store.ID]struct{})
 	in.moved = make(map[store.ID]struct{})
+	in.receipts.init()
 	in.signal = make(chan struct{}, 1)
 	in.places.init(p)
 }
 
 // attach registers an inbox: from its return on everything new is marked for it.
+// Whether its user's interests suit its cursor, renew has to say.
 func (in *inboxes) attach(ctx context.Context, i *Inbox) error {
 	in.mu.Lock()
 	u := in.users[i.user]
@@ -80,6 +92,7 @@ func (in *inboxes) attach(ctx context.Context, i *Inbox) error {
 		in.users[i.user] = u
 	}
 	u.readers = append(u.readers, i)
+	delete(in.idle, u)
 	in.mu.Unlock()
 	i.owner = u
 	if err := in.load(ctx, u, false); err != nil {
@@ -97,14 +110,29 @@ func (in *inboxes) detach(i *Inbox) {
 	defer in.mu.Unlock()
 	u := i.owner
 	u.readers = slices.DeleteFunc(u.readers, func(other *Inbox) bool { return other == i })
-	if len(u.readers) > 0 {
-		return
+	if len(u.readers) == 0 {
+		in.idle[u] = time.Now()
 	}
-	delete(in.users, u.id)
-	for _, it := range u.interests {
-		in.unindex(it.conversation, u)
+}
+
+// userLinger is how long the interests of a user without an open inbox are kept.
+const userLinger = 30 * time.Second
+
+// forget gives up the users who have had no inbox open for a while.
+func (in *inboxes) forget() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for u, since := range in.idle {
+		if time.Since(since) < userLinger {
+			continue
+		}
+		delete(in.idle, u)
+		delete(in.users, u.id)
+		for _, it := range u.interests {
+			in.unindex(it.conversation, u)
+		}
+		u.interests, u.loaded = nil, false
 	}
-	u.interests, u.loaded = nil, false
 }
 
 func (in *inboxes) unindex(conversation store.ID, u *inboxUser) {
@@ -116,12 +144,27 @@ func (in *inboxes) unindex(conversation store.ID, u *inboxUser) {
 	in.index[conversation] = left
 }
 
+// renew makes sure that the interests know whatever a cursor has gone past,
+// which may be more than this node's sweep has seen: another node made it.
+func (in *inboxes) renew(ctx context.Context, u *inboxUser, stamp int64) error {
+	if stamp <= in.closed.Load() {
+		return nil
+	}
+	return in.load(ctx, u, true)
+}
+
 // load reads a user's interests; again says that they are known to have changed.
 func (in *inboxes) load(ctx context.Context, u *inboxUser, again bool) error {
 	u.loading.Lock()
 	defer u.loading.Unlock()
 	in.mu.RLock()
 	loaded := u.loaded
+	passed := make(map[store.ID]bool)
+	for _, it := range u.interests {
+		if it.passed {
+			passed[it.conversation] = true
+		}
+	}
 	in.mu.RUnlock()
 	if loaded && !again {
 		return nil
@@ -130,10 +173,57 @@ func (in *inboxes) load(ctx context.Context, u *inboxUser, again bool) error {
 	if err != nil {
 		return err
 	}
+	ended, err := in.endings(ctx, u, found)
+	if err != nil {
+		return err
+	}
+	in.replace(u, found, passed)
+	// The sweep's marks go by the index, and may miss what led to an end.
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	for _, h := range ended {
+		for _, i := range u.readers {
+			i.owe(h.ConversationID, h.LastSeq)
+		}
+	}
+	return nil
+}
+
+// endings returns how far a user may read the conversations that they are not
+// in any more.
+func (in *inboxes) endings(ctx context.Context, u *inboxUser, found []store.Interest) (ended []store.Head, err error) {
+	still := make(map[store.ID]bool, len(found))
+	for _, f := range found {
+		still[f.ConversationID] = true
+	}
+	in.mu.RLock()
+	for _, it := range u.interests {
+		if !it.over && !still[it.conversation] {
+			ended = append(ended, store.Head{ConversationID: it.conversation})
+		}
+	}
+	in.mu.RUnlock()
+	for n := range ended {
+		m, err := in.p.log.Membership(ctx, ended[n].ConversationID, u.id)
+		if err != nil {
+			return nil, err
+		}
+		// 0 if they have come back meanwhile.
+		if ended[n].LastSeq = m.Intervals[len(m.Intervals)-1].ToSeq; ended[n].LastSeq == 0 {
+			ended[n].LastSeq = m.LastSeq
+		}
+	}
+	return ended, nil
+}
+
+// replace puts what was found in the place of a user's interests, and keeps the
+// ended ones for the inboxes that have not read so far. What was found knows the
+// ends that had been passed before.
+func (in *inboxes) replace(u *inboxUser, found []store.Interest, passed map[store.ID]bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.users[u.id] != u {
-		return nil // the last inbox is gone
+		return // forgotten meanwhile
 	}
 	fresh := make([]interest, 0, len(found)+len(u.interests)/8)
 	for _, f := range found {
@@ -150,16 +240,18 @@ func (in *inboxes) load(ctx context.Context, u *inboxUser, again bool) error {
 		old.over = true
 		fresh = slices.Insert(fresh, at, old)
 	}
-	for _, it := range fresh {
+	for n := range fresh {
+		it := &fresh[n]
 		if it.over {
 			continue
 		}
-		if at, known := findInterest(u.interests, it.conversation); !known || u.interests[at].over {
+		at, known := findInterest(u.interests, it.conversation)
+		if !known || u.interests[at].over {
 			in.index[it.conversation] = append(in.index[it.conversation], u)
 		}
+		it.passed = known && u.interests[at].passed && !passed[it.conversation]
 	}
 	u.interests, u.loaded = fresh, true
-	return nil
 }
 
 func findInterest(all []interest, conversation store.ID) (at int, found bool) {
@@ -185,6 +277,15 @@ func (in *inboxes) interest(u *inboxUser, conversation store.ID) (interest, bool
 	return u.interests[at], true
 }
 
+// pass notes that an inbox has given the end of a user's membership.
+func (in *inboxes) pass(u *inboxUser, conversation store.ID) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if at, found := findInterest(u.interests, conversation); found {
+		u.interests[at].passed = true
+	}
+}
+
 // adopt makes a conversation known that a scan has found and the interests do
 // not hold: one that has ended, or has just begun.
 func (in *inboxes) adopt(u *inboxUser, found store.Interest) {
@@ -196,212 +297,4 @@ func (in *inboxes) adopt(u *inboxUser, found store.Interest) {
 			conversation: found.ConversationID, from: found.FromSeq, slot: int32(found.Slot), over: true,
 		})
 	}
-}
-
-// feed takes what this node has just committed: O(1) an event.
-func (in *inboxes) feed(events []store.Event) {
-	structural := false
-	in.mu.RLock()
-	if len(in.users) == 0 {
-		in.mu.RUnlock()
-		return
-	}
-	var wanted []store.Head
-	for i := range events {
-		e := &events[i]
-		structural = structural || e.Type == store.EventMember || e.Type == store.EventCreated
-		if len(in.index[e.ConversationID]) > 0 {
-			wanted = append(wanted, store.Head{ConversationID: e.ConversationID, LastSeq: e.Seq})
-		}
-	}
-	in.mu.RUnlock()
-	if len(wanted) > 0 {
-		in.queueMu.Lock()
-		in.queue = append(in.queue, wanted...)
-		in.queueMu.Unlock()
-		in.wake()
-	}
-	if structural {
-		in.p.sweeper.now() // it looks at memberships
-	}
-}
-
-// wanted reports whether somebody's inbox follows a conversation.
-func (in *inboxes) wanted(conversation store.ID) bool {
-	in.mu.RLock()
-	defer in.mu.RUnlock()
-	return len(in.index[conversation]) > 0
-}
-
-// watermarksMoved takes the conversations whose watermarks this node has moved.
-func (in *inboxes) watermarksMoved(conversations []store.ID) {
-	in.mu.RLock()
-	var wanted []store.ID
-	for _, id := range conversations {
-		if len(in.index[id]) > 0 {
-			wanted = append(wanted, id)
-		}
-	}
-	in.mu.RUnlock()
-	if len(wanted) == 0 {
-		return
-	}
-	in.queueMu.Lock()
-	for _, id := range wanted {
-		in.moved[id] = struct{}{}
-	}
-	in.queueMu.Unlock()
-	in.wake()
-}
-
-func (in *inboxes) wake() {
-	select {
-	case in.signal <- struct{}{}:
-	default:
-	}
-}
-
-// movesInterval is how often at most the watermarks that this node moved are
-// read for its inboxes.
-const movesInterval = 50 * time.Millisecond
-
-// run carries marks to inboxes.
-func (in *inboxes) run() {
-	var batch []store.Head
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		select {
-		case <-in.p.ctx.Done():
-			return
-		case <-in.signal:
-		case <-timer.C:
-		}
-		in.queueMu.Lock()
-		batch, in.queue = in.queue, batch[:0]
-		var moved []store.ID
-		if len(in.moved) > 0 {
-			if wait := movesInterval - time.Since(in.movedAt); wait > 0 {
-				timer.Reset(wait)
-			} else {
-				in.movedAt = time.Now()
-				for id := range in.moved {
-					moved = append(moved, id)
-				}
-				clear(in.moved)
-			}
-		}
-		in.queueMu.Unlock()
-		for _, h := range batch {
-			in.mark(h)
-		}
-		if len(moved) > 0 {
-			in.readMoves(moved)
-		}
-	}
-}
-
-// mark makes a conversation owed, up to a seq that is certainly in its log.
-func (in *inboxes) mark(h store.Head) {
-	in.mu.RLock()
-	defer in.mu.RUnlock()
-	for _, u := range in.index[h.ConversationID] {
-		for _, i := range u.readers {
-			i.owe(h.ConversationID, h.LastSeq)
-		}
-	}
-}
-
-// readMoves reads what moved in some conversations, once for all inboxes. What
-// cannot be read now the sweep finds.
-func (in *inboxes) readMoves(conversations []store.ID) {
-	ctx, cancel := context.WithTimeout(in.p.ctx, readTimeout)
-	defer cancel()
-	moves, err := in.p.log.MovesIn(ctx, conversations, in.closed.Load())
-	if err == nil {
-		err = in.deliverMoves(ctx, moves)
-	}
-	if err != nil && in.p.ctx.Err() == nil {
-		in.p.logger.Warn("poller: reading receipts failed; they come with the next sweep", "error", err)
-	}
-}
-
-// deliverMoves hands moves to the inboxes of the conversations' members, but for
-// conversations too large to name people.
-func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove) error {
-	var conversations []store.ID
-	for i := range moves {
-		if in.wanted(moves[i].ConversationID) {
-			conversations = append(conversations, moves[i].ConversationID)
-		}
-	}
-	if len(conversations) == 0 {
-		return nil
-	}
-	slices.Sort(conversations)
-	named, err := in.p.log.NamesReaders(ctx, slices.Compact(conversations))
-	if err != nil {
-		return err
-	}
-	in.mu.RLock()
-	defer in.mu.RUnlock()
-	for i := range moves {
-		m := &moves[i]
-		if !named[m.ConversationID] {
-			continue
-		}
-		r := newReceipt(m)
-		for _, u := range in.index[m.ConversationID] {
-			for _, i := range u.readers {
-				i.oweReceipt(r)
-			}
-		}
-	}
-	return nil
-}
-
-// swept takes what a sweep found above the stamp of the one before, and then
-// publishes the new one. changes is nil when nobody follows an inbox.
-func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, since int64) error {
-	in.mu.RLock()
-	nobody := len(in.users) == 0
-	in.mu.RUnlock()
-	if !nobody {
-		changes, err := in.p.log.InboxChanges(ctx, since)
-		if err != nil {
-			return err
-		}
-		for _, id := range changes.Members {
-			in.mu.RLock()
-			u := in.users[id]
-			in.mu.RUnlock()
-			if u == nil {
-				continue
-			}
-			if err := in.load(ctx, u, true); err != nil {
-				return err
-			}
-		}
-		for _, h := range heads {
-			in.mark(h)
-		}
-		if err := in.deliverMoves(ctx, changes.Moves); err != nil {
-			return err
-		}
-	}
-	in.closed.Store(closed)
-	in.stuckMu.Lock()
-	defer in.stuckMu.Unlock()
-	for i := range in.stuck {
-		delete(in.stuck, i)
-		i.signal()
-	}
-	return nil
-}
-
-// waitForClosed has an inbox woken when closed moves.
-func (in *inboxes) waitForClosed(i *Inbox) {
-	in.stuckMu.Lock()
-	in.stuck[i] = struct{}{}
-	in.stuckMu.Unlock()
 }

@@ -2,6 +2,8 @@ package poller
 
 import (
 	"strconv"
+	"sync"
+	"time"
 
 	"holdline/store"
 )
@@ -9,15 +11,58 @@ import (
 // Receipt is how far one member has got in a conversation, encoded once for
 // all inboxes: with and without what they have read.
 type Receipt struct {
-	conversation, user store.ID
-	shown, own         []byte // JSON; own is for the member's own inboxes
+	receiptKey
+	delivered, read int64
+	shown, own      []byte // JSON; own is for the member's own inboxes
 }
 
 // receiptKey identifies the receipts of which only the latest counts.
 type receiptKey struct{ conversation, user store.ID }
 
+// receiptBook knows the latest receipts that this node has given lately. They
+// are read by several at once, and who has read earlier may be later to give;
+// nobody is to see one go back.
+type receiptBook struct {
+	mu     sync.Mutex
+	latest map[receiptKey]notedReceipt
+}
+
+type notedReceipt struct {
+	*Receipt
+	at time.Time
+}
+
+// bookAge is how long a receipt is remembered: longer than a read can take.
+const bookAge = 2 * readTimeout
+
+func (b *receiptBook) init() { b.latest = make(map[receiptKey]notedReceipt) }
+
+// note returns the receipt of a move, or a later one that is known.
+func (b *receiptBook) note(m *store.WatermarkMove) *Receipt {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := receiptKey{m.ConversationID, m.UserID}
+	if known, ok := b.latest[key]; ok && (known.delivered > m.DeliveredSeq || known.read > m.ReadSeq) {
+		return known.Receipt
+	}
+	r := newReceipt(m)
+	b.latest[key] = notedReceipt{r, time.Now()}
+	return r
+}
+
+// forget drops what is old enough.
+func (b *receiptBook) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, known := range b.latest {
+		if time.Since(known.at) > bookAge {
+			delete(b.latest, key)
+		}
+	}
+}
+
 func newReceipt(m *store.WatermarkMove) *Receipt {
-	r := &Receipt{conversation: m.ConversationID, user: m.UserID}
+	r := &Receipt{receiptKey: receiptKey{m.ConversationID, m.UserID}, delivered: m.DeliveredSeq, read: m.ReadSeq}
 	r.own = appendReceipt(nil, m, true)
 	if r.shown = r.own; m.ReadHidden {
 		r.shown = appendReceipt(nil, m, false)

@@ -26,6 +26,9 @@ type inboxScan struct {
 	given   bool          // something has been given
 	now     bool          // begin at what is closed now
 	fresh   bool          // not read yet
+	// resumed: the cursor was in the middle of it. What has moved since in the
+	// slots it had passed is for another scan, from T1 on.
+	resumed bool
 }
 
 // start begins the scan of an inbox that has just been opened.
@@ -41,6 +44,7 @@ func (s *inboxScan) start(ctx context.Context, i *Inbox) error {
 		i.place.advance(i.place.t1)
 	}
 	s.t1, s.next, s.rest = i.place.t1, i.place.slot, true
+	s.resumed = s.t1 != 0
 	if err := s.load(ctx, i); err != nil {
 		return err
 	}
@@ -78,18 +82,15 @@ func (s *inboxScan) load(ctx context.Context, i *Inbox) error {
 }
 
 // newOwedScan is a scan of what is owed, up to a published stamp.
-func newOwedScan(i *Inbox, t1 int64, conversations []store.ID) *inboxScan {
+func newOwedScan(i *Inbox, t1 int64) *inboxScan {
 	s := &inboxScan{t1: t1, owed: true}
-	i.mu.Lock()
-	for _, id := range conversations {
-		head, still := i.owed[id]
-		if it, ok := i.p.inboxes.interest(i.owner, id); ok && still {
+	for id, head := range i.marks() {
+		if it, ok := i.p.inboxes.interest(i.owner, id); ok {
 			s.pending = append(s.pending, store.Moved{
 				Interest: store.Interest{ConversationID: id, Slot: int64(it.slot), FromSeq: it.from}, LastSeq: head,
 			})
 		}
 	}
-	i.mu.Unlock()
 	slices.SortFunc(s.pending, func(a, b store.Moved) int { return int(a.Slot - b.Slot) })
 	i.place.t1, i.place.slot, i.place.seq = t1, 0, 0
 	return s
@@ -104,8 +105,7 @@ func (s *inboxScan) read(ctx context.Context, i *Inbox, out *inboxOut) (done boo
 	for {
 		if len(s.pending) == 0 {
 			if !s.rest {
-				s.end(i, len(out.batch.Events) > 0)
-				return i.scan == nil, nil
+				return s.end(ctx, i, len(out.batch.Events) > 0)
 			}
 			if err := s.load(ctx, i); err != nil {
 				return false, err
@@ -129,19 +129,28 @@ func (s *inboxScan) read(ctx context.Context, i *Inbox, out *inboxOut) (done boo
 // end lets T take T1. A cursor that is about to be handed out behind events of
 // this scan says first that the scan has passed everything: when it comes back
 // it tells what has arrived.
-func (s *inboxScan) end(i *Inbox, giving bool) {
+func (s *inboxScan) end(ctx context.Context, i *Inbox, giving bool) (done bool, err error) {
 	if i.place.t1 != 0 {
 		if giving && s.given {
 			i.place.slot, i.place.seq = endSlot, 0
-			return
+			return false, nil
 		}
 		i.place.advance(i.place.t1)
 	}
-	i.scan = nil
+	if !s.resumed {
+		i.scan = nil
+		return true, nil
+	}
+	next := &inboxScan{fresh: true}
+	if err := next.start(ctx, i); err != nil {
+		return false, err
+	}
+	i.scan = next
+	return true, nil
 }
 
 // over reports whether the scan has nothing more to give.
-func (s *inboxScan) over() bool { return len(s.pending) == 0 && !s.rest && !s.fresh }
+func (s *inboxScan) over() bool { return len(s.pending) == 0 && !s.rest && !s.fresh && !s.resumed }
 
 // give gives one conversation's events up to T1; passed says that there are no more.
 func (s *inboxScan) give(ctx context.Context, i *Inbox, m *store.Moved, out *inboxOut) (passed bool, err error) {
@@ -171,6 +180,9 @@ func (s *inboxScan) give(ctx context.Context, i *Inbox, m *store.Moved, out *inb
 	before := len(out.batch.Events)
 	err = i.copy(ctx, r, m.Slot, base, out)
 	s.given = s.given || len(out.batch.Events) > before
+	if r.Removed() {
+		i.p.inboxes.pass(i.owner, m.ConversationID)
+	}
 	return r.Removed() || r.beyond || r.pos >= m.LastSeq, err
 }
 

@@ -36,6 +36,8 @@ type InboxLog interface {
 	Moved(ctx context.Context, user store.ID, since, from int64, limit int) (store.MovedPage, error)
 	Places(ctx context.Context, user store.ID, since int64, named []store.SlotPlace) ([]store.Place, error)
 	PlaceAt(ctx context.Context, conversation store.ID, stamp int64) (int64, error)
+	// How far conversations have got.
+	Heads(ctx context.Context, conversations []store.ID) ([]store.Head, error)
 	InboxChanges(ctx context.Context, since int64) (store.InboxChanges, error)
 	// Watermarks that moved above a stamp: of conversations, or of all that a
 	// user is in; and which conversations name people in receipts.

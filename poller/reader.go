@@ -86,6 +86,7 @@ func (p *Poller) openKnown(conversation, viewer store.ID, intervals []store.Inte
 	if end := r.end(); end != 0 && after >= end {
 		r.removed = true
 	}
+	r.back()
 	return r
 }
 
@@ -95,6 +96,14 @@ func (r *Reader) place(intervals []store.Interval, head, after int64) {
 	r.pos = max(after, intervals[0].FromSeq-1)
 	for int(r.at) < len(r.stretch)-1 && r.stretch[r.at].ToSeq != 0 && r.pos >= r.stretch[r.at+1].FromSeq-1 {
 		r.at++
+	}
+}
+
+// back takes the place back to the end of the stretch that it lies behind: an
+// inbox knows it by a stamp, and its viewer has seen nothing since that end.
+func (r *Reader) back() {
+	if end := r.stretch[r.at].ToSeq; end != 0 {
+		r.pos = min(r.pos, end)
 	}
 }
 
@@ -294,6 +303,15 @@ func (r *Reader) leave(ctx context.Context, b *budget) bool {
 		Seq: r.pos + 1, ThroughSeq: r.stretch[r.at+1].FromSeq - 1,
 	}
 	if gap.Seq <= gap.ThroughSeq {
+		// What is hidden is as old as the return that follows it: an inbox whose
+		// place goes by stamps would else give it again.
+		if gap.Stamp, b.err = r.stampAfter(ctx, gap.ThroughSeq); b.err != nil {
+			return false
+		}
+		if r.upTo != 0 && gap.Stamp > r.upTo {
+			r.beyond = true
+			return false
+		}
 		if !b.take(frameFor(encode(&gap, r.topic.epoch), r.user)) {
 			return false
 		}
@@ -301,6 +319,22 @@ func (r *Reader) leave(ctx context.Context, b *budget) bool {
 	}
 	r.at++
 	return true
+}
+
+// stampAfter is the stamp of the event that follows a seq, which is in the log.
+func (r *Reader) stampAfter(ctx context.Context, seq int64) (int64, error) {
+	pos := r.pos
+	defer func() { r.pos = pos }()
+	r.pos = seq
+	r.floor = max(r.floor, seq+1)
+	entries, err := r.next(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if len(entries) == 0 {
+		return 0, store.Errorf(store.CodeUnavailable, "the log has not got as far as seq %d yet", seq+1)
+	}
+	return entries[0].stamp, nil
 }
 
 // follow takes memberships read after a removal was met, keeping the place.

@@ -64,7 +64,8 @@ func (ts *topics) follow(e *store.Event) *topic {
 }
 
 // placeAt returns the last seq of a conversation with a stamp up to one that is
-// closed, if the ring tells.
+// closed, if the ring tells: it lags behind the log, so it knows only when it
+// holds an event with a stamp above.
 func (ts *topics) placeAt(id store.ID, stamp int64) (seq int64, ok bool) {
 	ts.mu.RLock()
 	t := ts.byID[id]
@@ -73,12 +74,15 @@ func (ts *topics) placeAt(id store.ID, stamp int64) (seq int64, ok bool) {
 		return 0, false
 	}
 	v := t.view.Load()
+	if n := len(v.entries); n == 0 || v.entries[n-1].stamp <= stamp {
+		return 0, false
+	}
 	for _, e := range slices.Backward(v.entries) {
 		if e.stamp <= stamp {
 			return e.seq, true
 		}
 	}
-	return 0, v.first() == 1 && v.head >= 0
+	return 0, v.first() == 1
 }
 
 // hint passes on how far conversations have got.

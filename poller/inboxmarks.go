@@ -1,0 +1,265 @@
+package poller
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"holdline/store"
+)
+
+// feed takes what this node has just committed: O(1) an event.
+func (in *inboxes) feed(events []store.Event) {
+	structural := false
+	in.mu.RLock()
+	if len(in.users) == 0 {
+		in.mu.RUnlock()
+		return
+	}
+	var wanted []store.Head
+	for i := range events {
+		e := &events[i]
+		structural = structural || e.Type == store.EventMember || e.Type == store.EventCreated
+		if len(in.index[e.ConversationID]) > 0 {
+			wanted = append(wanted, store.Head{ConversationID: e.ConversationID, LastSeq: e.Seq})
+		}
+	}
+	in.mu.RUnlock()
+	if len(wanted) > 0 {
+		in.queueMu.Lock()
+		in.queue = append(in.queue, wanted...)
+		in.queueMu.Unlock()
+		in.wake()
+	}
+	if structural {
+		in.p.sweeper.now() // it looks at memberships
+	}
+}
+
+// wanted reports whether somebody's inbox follows a conversation.
+func (in *inboxes) wanted(conversation store.ID) bool {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	return len(in.index[conversation]) > 0
+}
+
+// watermarksMoved takes the conversations whose watermarks this node has moved.
+func (in *inboxes) watermarksMoved(conversations []store.ID) {
+	in.mu.RLock()
+	var wanted []store.ID
+	for _, id := range conversations {
+		if len(in.index[id]) > 0 {
+			wanted = append(wanted, id)
+		}
+	}
+	in.mu.RUnlock()
+	if len(wanted) == 0 {
+		return
+	}
+	in.queueMu.Lock()
+	for _, id := range wanted {
+		in.moved[id] = struct{}{}
+	}
+	in.queueMu.Unlock()
+	in.wake()
+}
+
+// hint takes the conversations that another node says have gone on.
+func (in *inboxes) hint(heads []store.Head) {
+	in.mu.RLock()
+	var wanted []store.ID
+	for _, h := range heads {
+		if len(in.index[h.ConversationID]) > 0 {
+			wanted = append(wanted, h.ConversationID)
+		}
+	}
+	in.mu.RUnlock()
+	if len(wanted) == 0 {
+		return
+	}
+	in.queueMu.Lock()
+	for _, id := range wanted {
+		in.hinted[id] = struct{}{}
+	}
+	in.queueMu.Unlock()
+	in.wake()
+}
+
+// readHinted reads how far the conversations have got that were hinted at, once
+// for all inboxes: a hint alone proves nothing.
+func (in *inboxes) readHinted(conversations []store.ID) {
+	ctx, cancel := context.WithTimeout(in.p.ctx, readTimeout)
+	defer cancel()
+	heads, err := in.p.log.Heads(ctx, conversations)
+	if err != nil {
+		if in.p.ctx.Err() == nil {
+			in.p.logger.Warn("poller: reading what was hinted at failed; it comes with the next sweep", "error", err)
+		}
+		return
+	}
+	in.p.topics.hint(heads, true)
+	for _, h := range heads {
+		in.mark(h)
+	}
+}
+
+func (in *inboxes) wake() {
+	select {
+	case in.signal <- struct{}{}:
+	default:
+	}
+}
+
+// movesInterval is how often at most the watermarks that this node moved are
+// read for its inboxes.
+const movesInterval = 50 * time.Millisecond
+
+// run carries marks to inboxes.
+func (in *inboxes) run() {
+	var batch []store.Head
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-in.p.ctx.Done():
+			return
+		case <-in.signal:
+		case <-timer.C:
+		}
+		in.queueMu.Lock()
+		batch, in.queue = in.queue, batch[:0]
+		var moved, hinted []store.ID
+		for id := range in.hinted {
+			hinted = append(hinted, id)
+		}
+		clear(in.hinted)
+		if len(in.moved) > 0 {
+			if wait := movesInterval - time.Since(in.movedAt); wait > 0 {
+				timer.Reset(wait)
+			} else {
+				in.movedAt = time.Now()
+				for id := range in.moved {
+					moved = append(moved, id)
+				}
+				clear(in.moved)
+			}
+		}
+		in.queueMu.Unlock()
+		for _, h := range batch {
+			in.mark(h)
+		}
+		if len(hinted) > 0 {
+			in.readHinted(hinted)
+		}
+		if len(moved) > 0 {
+			in.readMoves(moved)
+		}
+	}
+}
+
+// mark makes a conversation owed, up to a seq that is certainly in its log.
+func (in *inboxes) mark(h store.Head) {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	for _, u := range in.index[h.ConversationID] {
+		for _, i := range u.readers {
+			i.owe(h.ConversationID, h.LastSeq)
+		}
+	}
+}
+
+// readMoves reads what moved in some conversations, once for all inboxes. What
+// cannot be read now the sweep finds.
+func (in *inboxes) readMoves(conversations []store.ID) {
+	ctx, cancel := context.WithTimeout(in.p.ctx, readTimeout)
+	defer cancel()
+	moves, err := in.p.log.MovesIn(ctx, conversations, in.closed.Load())
+	if err == nil {
+		err = in.deliverMoves(ctx, moves)
+	}
+	if err != nil && in.p.ctx.Err() == nil {
+		in.p.logger.Warn("poller: reading receipts failed; they come with the next sweep", "error", err)
+	}
+}
+
+// deliverMoves hands moves to the inboxes of the conversations' members, but for
+// conversations too large to name people.
+func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove) error {
+	var conversations []store.ID
+	for i := range moves {
+		if in.wanted(moves[i].ConversationID) {
+			conversations = append(conversations, moves[i].ConversationID)
+		}
+	}
+	if len(conversations) == 0 {
+		return nil
+	}
+	slices.Sort(conversations)
+	named, err := in.p.log.NamesReaders(ctx, slices.Compact(conversations))
+	if err != nil {
+		return err
+	}
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	for i := range moves {
+		m := &moves[i]
+		if !named[m.ConversationID] {
+			continue
+		}
+		r := in.receipts.note(m)
+		for _, u := range in.index[m.ConversationID] {
+			for _, i := range u.readers {
+				i.oweReceipt(r)
+			}
+		}
+	}
+	return nil
+}
+
+// swept takes what a sweep found above the stamp of the one before, and then
+// publishes the new one. changes is nil when nobody follows an inbox.
+func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, since int64) error {
+	in.mu.RLock()
+	nobody := len(in.users) == 0
+	in.mu.RUnlock()
+	if !nobody {
+		changes, err := in.p.log.InboxChanges(ctx, since)
+		if err != nil {
+			return err
+		}
+		for _, id := range changes.Members {
+			in.mu.RLock()
+			u := in.users[id]
+			in.mu.RUnlock()
+			if u == nil {
+				continue
+			}
+			if err := in.load(ctx, u, true); err != nil {
+				return err
+			}
+		}
+		for _, h := range heads {
+			in.mark(h)
+		}
+		if err := in.deliverMoves(ctx, changes.Moves); err != nil {
+			return err
+		}
+	}
+	in.closed.Store(closed)
+	in.forget()
+	in.receipts.forget()
+	in.stuckMu.Lock()
+	defer in.stuckMu.Unlock()
+	for i := range in.stuck {
+		delete(in.stuck, i)
+		i.signal()
+	}
+	return nil
+}
+
+// waitForClosed has an inbox woken when closed moves.
+func (in *inboxes) waitForClosed(i *Inbox) {
+	in.stuckMu.Lock()
+	in.stuck[i] = struct{}{}
+	in.stuckMu.Unlock()
+}
