@@ -34,6 +34,27 @@ func (f *Fault) target() target {
 	return target{f.Node, ""}
 }
 
+// name is what the fault is counted as.
+func (f *Fault) name() string {
+	if f.Sky != "" {
+		return string(f.What) + " " + f.Sky
+	}
+	return string(f.What)
+}
+
+// String says what is wrong while it lasts.
+func (f *Fault) String() string {
+	switch {
+	case f.Ahead > 0:
+		return fmt.Sprintf("%v ahead", f.Ahead.Round(time.Millisecond))
+	case f.Ahead < 0:
+		return fmt.Sprintf("%v behind", -f.Ahead.Round(time.Millisecond))
+	case f.What == Connections:
+		return "cut"
+	}
+	return f.name()
+}
+
 // The parts of a node, as they are called.
 const (
 	connectionsOf = "'s connections"
@@ -98,15 +119,8 @@ func (t *trouble) strike(ctx context.Context, f Fault) {
 	}
 	n := t.run.nodes[f.Node]
 	who := n.name + f.target().part
-	what := string(f.What)
-	switch {
-	case f.Sky != "":
-		what += " " + f.Sky
-	case f.Ahead > 0:
-		what += fmt.Sprintf(" %v ahead", f.Ahead.Round(time.Millisecond))
-	case f.Ahead < 0:
-		what += fmt.Sprintf(" %v behind", -f.Ahead.Round(time.Millisecond))
-	}
+	what := f.String()
+	rec.count(faultName + f.name())
 	over := rec.fault("%s: %s for %v", who, what, f.Lasts.Round(time.Millisecond))
 	t.set(who, what)
 	defer func() {
@@ -150,8 +164,9 @@ func (t *trouble) again(n *node) {
 
 func (t *trouble) strikeDatabase(ctx context.Context, f Fault) {
 	rec, db := t.run.rec, t.run.scratch
-	over := rec.fault("%s for %v", f.What, f.Lasts.Round(time.Millisecond))
-	t.set("database", string(f.What))
+	rec.count(faultName + f.name())
+	over := rec.fault("database: %s for %v", strings.TrimPrefix(string(f.What), "database "), f.Lasts.Round(time.Millisecond))
+	t.set("database", strings.TrimPrefix(string(f.What), "database "))
 	defer func() {
 		over()
 		t.set("database", "")

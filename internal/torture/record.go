@@ -43,6 +43,8 @@ const (
 	forked   = "fork"
 	dropped  = "dropped"
 	repeated = "repeated"
+	// faultName comes before the name of a fault.
+	faultName = "fault: "
 )
 
 // count counts something that was done.

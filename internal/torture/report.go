@@ -20,6 +20,7 @@ type Report struct {
 	Scale       Scale
 	Servers     string // what was tortured
 	Interrupted bool   // the plan was ended early
+	Lasted      time.Duration
 	LeftOut     []string
 	Done        []Group
 	// Check is the verdict on the history. Problems are what must not be but is no
@@ -43,6 +44,7 @@ func (r *Report) OK() bool { return r.Check.OK() && len(r.Problems) == 0 }
 // count gathers what was done.
 func (r *Report) count(from *run, h *history.History) {
 	done := from.rec.counted()
+	r.Lasted = from.lasted
 	calls, readers := map[string]int{}, map[string]int{}
 	for _, v := range []Verb{Send, Replay, Twice, Create, Add, Remove, Leave, Title, Ack, Beyond, State, List, Head, Receipts, Privacy} {
 		calls[string(v)] = done[string(v)]
@@ -56,13 +58,10 @@ func (r *Report) count(from *run, h *history.History) {
 		readers[string(h.Readers[i].Form)]++
 	}
 	faults := map[string]int{}
-	for _, f := range h.Run.Faults {
-		_, what, _ := strings.Cut(f.What, ": ")
-		what, _, _ = strings.Cut(cmp.Or(what, f.What), " for ")
-		if before, _, ok := strings.Cut(what, " "); ok && before == string(Skew) {
-			what = before // not by how much
+	for name, n := range done {
+		if what, ok := strings.CutPrefix(name, faultName); ok {
+			faults[what] = n
 		}
-		faults[what]++
 	}
 	cuts := map[string]int{}
 	for k := netfault.None + 1; k <= netfault.Refuse; k++ {
@@ -98,7 +97,7 @@ func (r *Report) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "  %-22s %s\n", "left out", what)
 	}
 	if r.Interrupted {
-		fmt.Fprintf(&b, "  %-22s what had happened by then was checked\n", "interrupted")
+		fmt.Fprintf(&b, "  %-22s after %.1fs; what had happened by then was checked\n", "interrupted", r.Lasted.Seconds())
 	}
 	b.WriteString("\n")
 	r.verdict(&b)

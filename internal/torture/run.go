@@ -39,6 +39,7 @@ type run struct {
 	talks    []*talk
 	trouble  *trouble
 	begun    time.Time // when the plan began
+	lasted   time.Duration
 	epochs   []history.Epoch
 
 	mu     sync.Mutex
@@ -158,6 +159,7 @@ func (r *run) live(ctx, finish context.Context) error {
 		stop()
 	}
 	acts.Wait()
+	r.lasted = time.Since(r.begun)
 	endReading()
 	readers.Wait()
 	endTelling()
