@@ -26,6 +26,12 @@ var tableRules = []struct {
 		`SELECT s.conversation_id, s.user_id, s.from_seq AS seq FROM memberships s
 		WHERE NOT EXISTS (SELECT 1 FROM members m WHERE m.conversation_id = s.conversation_id
 			AND m.user_id = s.user_id AND m.from_seq = s.from_seq)`},
+	{RuleMemberships, "its stamp is not that of the removal, or not from the stretch",
+		`SELECT s.conversation_id, s.user_id, s.from_seq AS seq FROM memberships s
+		JOIN members m ON m.conversation_id = s.conversation_id AND m.user_id = s.user_id AND m.from_seq = s.from_seq
+		JOIN conversations c ON c.conversation_id = s.conversation_id
+		JOIN events e ON e.conversation_id = s.conversation_id AND e.seq = CASE WHEN s.to_seq = 0 THEN m.join_seq ELSE s.to_seq END
+		WHERE s.stamp < e.stamp OR (s.to_seq <> 0 AND s.stamp <> e.stamp) OR s.stamp > c.last_stamp`},
 	{RuleSlots, "two conversations share a slot",
 		`SELECT MAX(conversation_id) AS conversation_id, user_id, slot AS seq FROM memberships
 		GROUP BY user_id, slot HAVING COUNT(*) > 1`},
@@ -40,6 +46,14 @@ var tableRules = []struct {
 				WHERE r.conversation_id = w.conversation_id AND r.kind = 'notified' AND r.user_id = w.user_id), 0)
 			OR w.read_seq <> COALESCE((SELECT MAX(r.seq) FROM receipts r
 				WHERE r.conversation_id = w.conversation_id AND r.kind = 'read' AND r.user_id = w.user_id), 0)`},
+	{RuleWatermarks, "its stamp is not that of the latest receipt",
+		`SELECT w.conversation_id, w.user_id, w.delivered_seq AS seq FROM watermarks w
+		WHERE w.stamp <> COALESCE((SELECT MAX(r.stamp) FROM receipts r
+			WHERE r.conversation_id = w.conversation_id AND r.kind IN ('delivered', 'notified', 'read') AND r.user_id = w.user_id), 0)`},
+	{RuleWatermarks, "a receipt's stamp is below that of a smaller seq",
+		`SELECT conversation_id, user_id, seq FROM (SELECT conversation_id, user_id, seq, stamp,
+			LAG(stamp) OVER (PARTITION BY conversation_id, kind, user_id ORDER BY seq) AS before FROM receipts) AS moves
+		WHERE stamp < before`},
 	{RuleWatermarks, "a receipt has no watermark",
 		`SELECT r.conversation_id, r.user_id, r.seq FROM receipts r
 		WHERE NOT EXISTS (SELECT 1 FROM watermarks w WHERE w.user_id = r.user_id AND w.conversation_id = r.conversation_id)`},

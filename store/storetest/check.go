@@ -62,6 +62,11 @@ func (s *suite) check(t *testing.T) {
 		{store.RuleMemberships, "removed on one side only", []string{`UPDATE memberships SET to_seq = 3 WHERE to_seq = 0`}},
 		{store.RuleMemberships, "missing", []string{`DELETE FROM memberships WHERE role = 'owner'`}},
 		{store.RuleMemberships, "one too many", []string{`DELETE FROM members WHERE role = 'owner'`}},
+		{store.RuleMemberships, "stamped before they came", []string{`UPDATE memberships SET stamp = 0 WHERE to_seq = 0`}},
+		{store.RuleMemberships, "stamped after the end of the log", []string{`UPDATE memberships SET stamp = 1000000000 WHERE to_seq = 0`}},
+		{store.RuleMemberships, "stamped after their removal", []string{
+			`UPDATE memberships SET to_seq = 4, from_seq = 1, stamp = (SELECT MAX(last_stamp) FROM conversations) WHERE user_id = (SELECT user_id FROM users WHERE handle = 'cleo')`,
+			`DELETE FROM members WHERE from_seq > 4 AND user_id = (SELECT user_id FROM users WHERE handle = 'cleo')`}},
 		{store.RuleSlots, "a slot twice", []string{`DROP INDEX memberships_slot`, `UPDATE memberships SET slot = 1`}},
 		{store.RuleSlots, "a slot above the next", []string{`UPDATE users SET next_slot = 1`}},
 		{store.RuleWatermarks, "ahead of the receipts", []string{`UPDATE watermarks SET delivered_seq = delivered_seq + 1`}},
@@ -70,6 +75,11 @@ func (s *suite) check(t *testing.T) {
 		{store.RuleWatermarks, "a receipt without one", []string{`DELETE FROM watermarks`}},
 		{store.RuleWatermarks, "beyond the end", []string{`UPDATE watermarks SET delivered_seq = 99`, `UPDATE receipts SET seq = 99 WHERE kind = 'delivered'`}},
 		{store.RuleWatermarks, "read beyond delivered", []string{`UPDATE watermarks SET delivered_seq = 1`, `UPDATE receipts SET seq = 1 WHERE kind = 'delivered'`}},
+		{store.RuleWatermarks, "another stamp", []string{`UPDATE watermarks SET stamp = stamp - 1`}},
+		{store.RuleWatermarks, "a receipt's stamp falls", []string{
+			`INSERT INTO receipts (conversation_id, kind, user_id, seq, at, stamp)
+			SELECT conversation_id, kind, user_id, seq - 1, at, stamp + 1 FROM receipts WHERE kind = 'delivered'`,
+			`UPDATE watermarks SET stamp = stamp + 1`}},
 		{store.RuleDirect, "two for one pair", []string{
 			`UPDATE conversations SET kind = 'direct' WHERE kind = 'group'`}},
 		{store.RuleDirect, "of nobody", []string{`DELETE FROM direct_pairs`}},
