@@ -30,6 +30,8 @@ func TestBadInput(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("user%d", i)
 	}
+	own := w.group(ann)
+	ours := w.inbox(ann, "").Cursor
 	wrongToken, _ := newToken(store.NewID())
 	rightUser, _ := newToken(mustID(t, ann.User.Id))
 
@@ -175,6 +177,37 @@ func TestBadInput(t *testing.T) {
 		"ack negative":                     {request{method: "POST", path: "/v1/acks", token: ann.Token, body: map[string]any{"read": map[string]int{theirs.Id: -1}}}, 400, "invalid", "read[" + theirs.Id + "]"},
 		"ack of what is no id":             {request{method: "POST", path: "/v1/acks", token: ann.Token, body: map[string]any{"delivered": map[string]int{"x": 1}}}, 400, "invalid", "delivered[x]"},
 		"ack of one twice":                 {request{method: "POST", path: "/v1/acks", token: ann.Token, body: `{"read":{"` + theirs.Id + `":1,"` + theirs.Id + `":2}}`}, 400, "invalid", "read[" + theirs.Id + "]"},
+		"ack beyond the end among others":  {request{method: "POST", path: "/v1/acks", token: ann.Token, body: map[string]any{"delivered": map[string]int{theirs.Id: 99, own.Id: 1}}}, 409, "conflict", "delivered"},
+		"acks of 1,001":                    {request{method: "POST", path: "/v1/acks", token: ann.Token, body: map[string]any{"read": strangers(1001)}}, 400, "invalid", "read"},
+		"acks of 10,000":                   {request{method: "POST", path: "/v1/acks", token: ann.Token, body: map[string]any{"delivered": strangers(10_000)}}, 400, "invalid", "delivered"},
+		"acks larger than a body may be":   {request{method: "POST", path: "/v1/acks", token: ann.Token, body: map[string]any{"delivered": strangers(20_000)}}, 413, "body_too_large", ""},
+		"inbox, no token":                  {request{method: "GET", path: "/v1/inbox"}, 401, "unauthorized", ""},
+		"inbox, cursor empty":              {get("/v1/inbox?cursor="), 400, "invalid", "cursor"},
+		"inbox, cursor of 129 characters":  {get("/v1/inbox?cursor=" + strings.Repeat("A", 129)), 400, "invalid", "cursor"},
+		"inbox, cursor not base64url":      {get("/v1/inbox?cursor=AQ%2B%2F"), 400, "invalid", "cursor"},
+		"inbox, cursor padded":             {get("/v1/inbox?cursor=" + ours + "=="), 400, "invalid", "cursor"},
+		"inbox, cursor of a conversation":  {get("/v1/inbox?cursor=2-" + w.store.Epoch()), 400, "invalid", "cursor"},
+		"inbox, cursor of another":         {get("/v1/inbox?cursor=" + w.inbox(bob, "").Cursor), 400, "invalid", "cursor"},
+		"inbox, cursor twice":              {get("/v1/inbox?cursor=" + ours + "&cursor=" + ours), 400, "invalid", "cursor"},
+		"inbox, cursor and from":           {get("/v1/inbox?from=now&cursor=" + ours), 400, "invalid", "from"},
+		"inbox, from elsewhere":            {get("/v1/inbox?from=elsewhere"), 400, "invalid", "from"},
+		"inbox, from empty":                {get("/v1/inbox?from="), 400, "invalid", "from"},
+		"inbox, wait 51":                   {get("/v1/inbox?wait=51"), 400, "invalid", "wait"},
+		"inbox, wait negative":             {get("/v1/inbox?wait=-1"), 400, "invalid", "wait"},
+		"inbox, limit 0":                   {get("/v1/inbox?limit=0"), 400, "invalid", "limit"},
+		"inbox, limit 1001":                {get("/v1/inbox?limit=1001"), 400, "invalid", "limit"},
+		"inbox, unknown parameter":         {get("/v1/inbox?after=1"), 400, "invalid", "after"},
+		"inbox stream, cursor and from":    {get("/v1/inbox/stream?from=start&cursor=" + ours), 400, "invalid", "from"},
+		"inbox stream, from elsewhere":     {get("/v1/inbox/stream?from=elsewhere"), 400, "invalid", "from"},
+		"inbox stream, cursor empty":       {get("/v1/inbox/stream?cursor="), 400, "invalid", "cursor"},
+		"inbox stream, cursor of another":  {get("/v1/inbox/stream?cursor=" + w.inbox(bob, "").Cursor), 400, "invalid", "cursor"},
+		"inbox stream, unknown parameter":  {get("/v1/inbox/stream?wait=1"), 400, "invalid", "wait"},
+		"settings, by a ticket":            {request{method: "PATCH", path: "/v1/me?ticket=" + w.ticket(ann), body: `{"read_receipts":false}`}, 401, "unauthorized", ""},
+		"settings, empty":                  {request{method: "PATCH", path: "/v1/me", token: ann.Token, body: `{}`}, 400, "invalid", "read_receipts"},
+		"settings, no boolean":             {request{method: "PATCH", path: "/v1/me", token: ann.Token, body: `{"read_receipts":"no"}`}, 400, "invalid", "read_receipts"},
+		"settings, null":                   {request{method: "PATCH", path: "/v1/me", token: ann.Token, body: `{"read_receipts":null}`}, 400, "invalid", "read_receipts"},
+		"settings, a form with no boolean": {request{method: "PATCH", path: "/v1/me", token: ann.Token, body: url.Values{"read_receipts": {"0"}}}, 400, "invalid", "read_receipts"},
+		"settings, unknown":                {request{method: "PATCH", path: "/v1/me", token: ann.Token, body: `{"read_receipts":false,"x":1}`}, 400, "invalid", "x"},
 		"sign-up, handle too short":        {request{method: "POST", path: "/v1/users", body: `{"handle":"a","password":"12345678"}`}, 400, "invalid", "handle"},
 		"sign-up, handle in capitals":      {request{method: "POST", path: "/v1/users", body: `{"handle":"Ann","password":"12345678"}`}, 400, "invalid", "handle"},
 		"sign-up, handle taken":            {request{method: "POST", path: "/v1/users", body: `{"handle":"ann","password":"12345678"}`}, 409, "handle_taken", "handle"},
@@ -205,6 +238,17 @@ func TestBadInput(t *testing.T) {
 	if len(page.Messages) != 1 || page.LastSeq != 2 {
 		t.Errorf("bad input left something behind: %+v", page)
 	}
+	for _, c := range []string{theirs.Id, own.Id} {
+		var v Conversation
+		w.must(200, get("/v1/conversations/"+c), &v)
+		if v.DeliveredSeq != 0 || v.ReadSeq != 0 {
+			t.Errorf("bad acks were applied: %+v", v)
+		}
+	}
+	var me Me
+	if w.must(200, get("/v1/me"), &me); !me.ReadReceipts {
+		t.Errorf("bad input changed the settings: %+v", me)
+	}
 }
 
 func mustID(t testing.TB, text string) store.ID {
@@ -214,4 +258,42 @@ func mustID(t testing.TB, text string) store.ID {
 		t.Fatalf("%q is no id", text)
 	}
 	return id
+}
+
+// strangers are acks of seq 1 in conversations that nobody is in.
+func strangers(n int) map[string]int {
+	acks := make(map[string]int, n)
+	for len(acks) < n {
+		acks[store.NewID().String()] = 1
+	}
+	return acks
+}
+
+// What an ack cannot move is no error: it is behind, or in a conversation that
+// the caller is not in. As many as one call may name are taken.
+func TestAcksThatMoveNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	ann, bob := w.signUp("ann"), w.signUp("bob")
+	theirs, own := w.group(bob).Id, w.group(ann).Id
+	w.send(ann, own, "1", "hello") // 2
+	w.ack(ann, Acks{Read: Watermarks{own: 2}})
+	w.ack(ann, Acks{Delivered: Watermarks{own: 1}, Read: Watermarks{own: 1, theirs: 1}})
+	w.ack(ann, Acks{Read: Watermarks{theirs: 99}})
+	many := strangers(store.MaxAcksAtOnce)
+	for id := range many {
+		delete(many, id)
+		break
+	}
+	w.send(ann, own, "2", "hello") // 3
+	many[own] = 3
+	w.must(204, request{method: "POST", path: "/v1/acks", token: ann.Token, body: map[string]any{"read": many, "delivered": many}}, nil)
+	var v Conversation
+	w.must(200, request{method: "GET", path: "/v1/conversations/" + own, token: ann.Token}, &v)
+	if v.ReadSeq != 3 || v.DeliveredSeq != 3 {
+		t.Errorf("%+v", v)
+	}
+	w.must(200, request{method: "GET", path: "/v1/conversations/" + theirs, token: bob.Token}, &v)
+	if v.ReadSeq != 0 || v.DeliveredSeq != 0 {
+		t.Errorf("%+v", v)
+	}
 }
