@@ -111,7 +111,7 @@ func (s *Server) openInbox(c *call, cursor, field string, fromStart bool) (*poll
 		s.store.NoteDelivered(user, p.ConversationID, p.Seq)
 	}
 	if d.Until != 0 {
-		if err := s.store.NoteCaughtUp(ctx, user, d.Since, d.Until); err != nil {
+		if err := s.store.NoteCaughtUp(ctx, user, store.CaughtUp{Since: d.Since, Until: d.Until, Slot: d.Slot, Seq: d.Seq}); err != nil {
 			s.logger.Warn("noting what a cursor acknowledges", "error", err)
 		}
 	}

@@ -117,9 +117,8 @@ func (i *Inbox) begin(ctx context.Context, at InboxPosition) error {
 		}
 		i.place = parsed.inboxPlace
 		i.delivered.Places = places
-		if i.place.t1 != 0 && i.place.slot == endSlot {
-			i.delivered.Since, i.delivered.Until = i.place.t, i.place.t1
-		}
+		i.delivered.Since, i.delivered.Until, i.delivered.Slot = i.place.t, i.place.t1, i.place.slot
+		i.delivered.Seq = i.place.seq
 		past := max(i.place.t, i.place.t1)
 		for _, pl := range places {
 			past = max(past, pl.Stamp)
@@ -253,10 +252,11 @@ func (i *Inbox) AppendCursor(dst []byte) []byte { return i.codec.append(dst, &i.
 
 // Delivered is what the cursor that an inbox began with shows to have arrived:
 // places beyond T, and, when Until is not 0, whatever has a stamp above Since
-// and up to Until.
+// and up to Until in the slots before Slot, and up to Seq in this one.
 type Delivered struct {
 	Places       []store.Place
 	Since, Until int64
+	Slot, Seq    int64
 }
 
 // Delivered tells what the inbox's first cursor acknowledges.
@@ -373,7 +373,10 @@ func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 		return err
 	}
 	for _, r := range waiting {
-		out.batch.Receipts = append(out.batch.Receipts, r)
+		// What has come late, from before the cursor, has been given already.
+		if r.stamp > i.place.t {
+			out.batch.Receipts = append(out.batch.Receipts, r)
+		}
 	}
 	return nil
 }

@@ -173,47 +173,8 @@ func (in *inboxes) load(ctx context.Context, u *inboxUser, again bool) error {
 	if err != nil {
 		return err
 	}
-	ended, err := in.endings(ctx, u, found)
-	if err != nil {
-		return err
-	}
 	in.replace(u, found, passed)
-	// The sweep's marks go by the index, and may miss what led to an end.
-	in.mu.RLock()
-	defer in.mu.RUnlock()
-	for _, h := range ended {
-		for _, i := range u.readers {
-			i.owe(h.ConversationID, h.LastSeq)
-		}
-	}
 	return nil
-}
-
-// endings returns how far a user may read the conversations that they are not
-// in any more.
-func (in *inboxes) endings(ctx context.Context, u *inboxUser, found []store.Interest) (ended []store.Head, err error) {
-	still := make(map[store.ID]bool, len(found))
-	for _, f := range found {
-		still[f.ConversationID] = true
-	}
-	in.mu.RLock()
-	for _, it := range u.interests {
-		if !it.over && !still[it.conversation] {
-			ended = append(ended, store.Head{ConversationID: it.conversation})
-		}
-	}
-	in.mu.RUnlock()
-	for n := range ended {
-		m, err := in.p.log.Membership(ctx, ended[n].ConversationID, u.id)
-		if err != nil {
-			return nil, err
-		}
-		// 0 if they have come back meanwhile.
-		if ended[n].LastSeq = m.Intervals[len(m.Intervals)-1].ToSeq; ended[n].LastSeq == 0 {
-			ended[n].LastSeq = m.LastSeq
-		}
-	}
-	return ended, nil
 }
 
 // replace puts what was found in the place of a user's interests, and keeps the

@@ -208,6 +208,9 @@ func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove
 		}
 		r := in.receipts.note(m)
 		for _, u := range in.index[m.ConversationID] {
+			if !m.Concerns(u.id) {
+				continue
+			}
 			for _, i := range u.readers {
 				i.oweReceipt(r)
 			}
@@ -227,16 +230,8 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 		if err != nil {
 			return err
 		}
-		for _, id := range changes.Members {
-			in.mu.RLock()
-			u := in.users[id]
-			in.mu.RUnlock()
-			if u == nil {
-				continue
-			}
-			if err := in.load(ctx, u, true); err != nil {
-				return err
-			}
+		if err := in.changed(ctx, changes.Memberships); err != nil {
+			return err
 		}
 		for _, h := range heads {
 			in.mark(h)
@@ -253,6 +248,35 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 	for i := range in.stuck {
 		delete(in.stuck, i)
 		i.signal()
+	}
+	return nil
+}
+
+// changed takes the memberships that began or ended, of one user after the
+// other. What a user missed of one that has ended, or that they were in only
+// between two sweeps, no mark by the index has told.
+func (in *inboxes) changed(ctx context.Context, changes []store.MembershipChange) error {
+	var u *inboxUser
+	for n, c := range changes {
+		if n == 0 || c.UserID != changes[n-1].UserID {
+			in.mu.RLock()
+			u = in.users[c.UserID]
+			in.mu.RUnlock()
+			if u != nil {
+				if err := in.load(ctx, u, true); err != nil {
+					return err
+				}
+			}
+		}
+		if u == nil || c.ToSeq == 0 {
+			continue
+		}
+		in.adopt(u, c.Interest)
+		in.mu.RLock()
+		for _, i := range u.readers {
+			i.owe(c.ConversationID, c.ToSeq)
+		}
+		in.mu.RUnlock()
 	}
 	return nil
 }

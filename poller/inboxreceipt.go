@@ -13,6 +13,7 @@ import (
 type Receipt struct {
 	receiptKey
 	delivered, read int64
+	stamp           int64
 	shown, own      []byte // JSON; own is for the member's own inboxes
 }
 
@@ -62,7 +63,7 @@ func (b *receiptBook) forget() {
 }
 
 func newReceipt(m *store.WatermarkMove) *Receipt {
-	r := &Receipt{receiptKey: receiptKey{m.ConversationID, m.UserID}, delivered: m.DeliveredSeq, read: m.ReadSeq}
+	r := &Receipt{receiptKey: receiptKey{m.ConversationID, m.UserID}, delivered: m.DeliveredSeq, read: m.ReadSeq, stamp: m.Stamp}
 	r.own = appendReceipt(nil, m, true)
 	if r.shown = r.own; m.ReadHidden {
 		r.shown = appendReceipt(nil, m, false)

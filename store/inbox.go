@@ -95,8 +95,15 @@ func selectMoved(tx *Tx, user ID, since, from int64, limit int) (moved []Moved, 
 
 // InboxChanges is what a sweep finds for inboxes beside events.
 type InboxChanges struct {
-	Members []ID            // users whose memberships changed
-	Moves   []WatermarkMove // watermarks that moved
+	Memberships []MembershipChange
+	Moves       []WatermarkMove // watermarks that moved
+}
+
+// MembershipChange is a membership that began or ended, as it is now.
+type MembershipChange struct {
+	UserID ID `db:"user_id"`
+	Interest
+	ToSeq int64 `db:"to_seq"` // 0: a member
 }
 
 // InboxChanges returns what changed above stamp since, whichever node wrote it.
@@ -104,7 +111,8 @@ func (s *Store) InboxChanges(ctx context.Context, since int64) (InboxChanges, er
 	var c InboxChanges
 	err := s.backend.Read(ctx, func(tx *Tx) (err error) {
 		c = InboxChanges{}
-		if err := tx.Select(&c.Members, `SELECT DISTINCT user_id FROM memberships WHERE stamp > ?`, since); err != nil {
+		if err := tx.Select(&c.Memberships, `SELECT user_id, conversation_id, slot, from_seq, to_seq
+			FROM memberships WHERE stamp > ? ORDER BY user_id`, since); err != nil {
 			return err
 		}
 		c.Moves, err = selectMoves(tx, since, `w.stamp > ?`, since)

@@ -19,6 +19,18 @@ type WatermarkMove struct {
 	// OnlyHidden: nothing has moved that they show. Others must not be told at
 	// all: being told would tell them.
 	OnlyHidden bool `db:"only_hidden"`
+	// ReadMoved: what they have read has moved, not only what was delivered.
+	ReadMoved bool  `db:"read_moved"`
+	Stamp     int64 `db:"stamp"`
+}
+
+// Concerns reports whether a user is to be told: of what others show, and of
+// what they have read themselves, on another device.
+func (m *WatermarkMove) Concerns(user ID) bool {
+	if m.UserID == user {
+		return m.ReadMoved
+	}
+	return !m.OnlyHidden
 }
 
 // selectMoves reads watermarks AS w with the condition given. What moved is
@@ -28,13 +40,16 @@ func selectMoves(tx *Tx, since int64, condition string, args ...any) ([]Watermar
 		return `COALESCE((SELECT r.at FROM receipts r WHERE r.conversation_id = w.conversation_id AND r.kind = '` + kind + `'
 			AND r.user_id = w.user_id AND r.seq = w.` + kind + `_seq), 0) AS ` + kind + `_at`
 	}
+	moved := func(kind string) string {
+		return `COALESCE((SELECT r.stamp FROM receipts r WHERE r.conversation_id = w.conversation_id AND r.kind = '` + kind + `'
+			AND r.user_id = w.user_id AND r.seq = w.` + kind + `_seq), 0) > ?`
+	}
 	var moves []WatermarkMove
-	err := tx.Select(&moves, `SELECT w.conversation_id, w.user_id, w.delivered_seq, w.read_seq, `+at(receiptDelivered)+`, `+at(receiptRead)+`,
+	err := tx.Select(&moves, `SELECT w.conversation_id, w.user_id, w.delivered_seq, w.read_seq, w.stamp, `+at(receiptDelivered)+`, `+at(receiptRead)+`,
 			NOT u.read_receipts AS read_hidden,
-			NOT u.read_receipts AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.conversation_id = w.conversation_id
-				AND r.kind = '`+receiptDelivered+`' AND r.user_id = w.user_id AND r.seq = w.delivered_seq AND r.stamp > ?) AS only_hidden
+			NOT u.read_receipts AND NOT `+moved(receiptDelivered)+` AS only_hidden, `+moved(receiptRead)+` AS read_moved
 		FROM watermarks w JOIN users u ON u.user_id = w.user_id
-		WHERE `+condition, append([]any{since}, args...)...)
+		WHERE `+condition, append([]any{since, since}, args...)...)
 	return moves, err
 }
 
@@ -67,7 +82,7 @@ func movesIn(tx *Tx, conversations []ID, since int64) ([]WatermarkMove, error) {
 
 // MovesFor returns the watermarks that moved above stamp since in the
 // conversations that a user is in and that name people in receipts, that is,
-// with at most MaxReceiptMembers members; of others only what they show.
+// with at most MaxReceiptMembers members; only those that concern the user.
 func (s *Store) MovesFor(ctx context.Context, user ID, since int64) ([]WatermarkMove, error) {
 	var moves []WatermarkMove
 	err := s.backend.Read(ctx, func(tx *Tx) error {
@@ -82,7 +97,7 @@ func (s *Store) MovesFor(ctx context.Context, user ID, since int64) ([]Watermark
 		moves, err = movesIn(tx, moved, since)
 		return err
 	})
-	return slices.DeleteFunc(moves, func(m WatermarkMove) bool { return m.OnlyHidden && m.UserID != user }), err
+	return slices.DeleteFunc(moves, func(m WatermarkMove) bool { return !m.Concerns(user) }), err
 }
 
 // NamesReaders reports which of the conversations name people in receipts.
@@ -121,25 +136,41 @@ func (s *Store) WatermarksIn(ctx context.Context, conversations []ID) ([]Waterma
 // caughtUpPage is how many conversations NoteCaughtUp looks at at once.
 const caughtUpPage = 500
 
+// CaughtUp is what a catch-up has given: everything with a stamp above Since
+// and up to a closed one, Until, in the slots before Slot, and in this one
+// nothing above Seq.
+type CaughtUp struct {
+	Since, Until int64
+	Slot, Seq    int64
+}
+
 // NoteCaughtUp notes as delivered, as NoteDelivered does, what a user was given
-// who has everything with a stamp above since and up to a closed one: nothing
-// of a stretch of membership that began later, even where it opens what was
-// said before.
-func (s *Store) NoteCaughtUp(ctx context.Context, user ID, since, until int64) error {
+// by a catch-up: nothing of a stretch of membership that began later, even
+// where it opens what was said before.
+func (s *Store) NoteCaughtUp(ctx context.Context, user ID, c CaughtUp) error {
 	for from := int64(0); ; {
 		var moved []Moved
 		var given map[ID]int64
 		if err := s.backend.Read(ctx, func(tx *Tx) (err error) {
-			if moved, err = selectMoved(tx, user, since, from, caughtUpPage); err != nil {
+			if moved, err = selectMoved(tx, user, c.Since, from, caughtUpPage); err != nil {
 				return err
 			}
-			given, err = givenBetween(tx, user, moved, since, until)
+			given, err = givenBetween(tx, user, moved, c.Since, c.Until)
 			return err
 		}); err != nil {
 			return err
 		}
-		for id, seq := range given {
-			s.NoteDelivered(user, id, seq)
+		for _, m := range moved {
+			seq := given[m.ConversationID]
+			switch {
+			case m.Slot > c.Slot:
+				return nil
+			case m.Slot == c.Slot:
+				seq = min(seq, c.Seq)
+			}
+			if seq > 0 {
+				s.NoteDelivered(user, m.ConversationID, seq)
+			}
 		}
 		if len(moved) < caughtUpPage {
 			return nil

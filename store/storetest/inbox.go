@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -161,20 +162,30 @@ func (h *history) checkChanges(t *testing.T) {
 	for _, since := range h.since() {
 		changes, err := h.store.InboxChanges(h.Context(), since)
 		h.must(err)
-		want := make(map[store.ID]bool)
-		for _, log := range h.logs {
+		var want []store.MembershipChange
+		for id, log := range h.logs {
 			for user, stamp := range log.touched {
-				if stamp > since {
-					want[user] = true
+				if stamp <= since {
+					continue
 				}
+				latest := log.latest(user)
+				want = append(want, store.MembershipChange{
+					UserID: user, ToSeq: latest.ToSeq,
+					Interest: store.Interest{ConversationID: id, Slot: h.slots[placeOf{user, id}], FromSeq: latest.FromSeq},
+				})
 			}
 		}
-		slices.Sort(changes.Members)
-		if !slices.Equal(changes.Members, slices.Sorted(maps.Keys(want))) {
-			t.Errorf("memberships changed above %d: got %v, want %v", since, changes.Members, slices.Sorted(maps.Keys(want)))
+		slices.SortFunc(changes.Memberships, compareChanges)
+		slices.SortFunc(want, compareChanges)
+		if !slices.Equal(changes.Memberships, want) {
+			t.Errorf("memberships changed above %d: got %v, want %v", since, changes.Memberships, want)
 		}
 		h.wantsMoves(t, fmt.Sprint("moved above ", since), changes.Moves, h.watermarks(since, func(store.ID) bool { return true }))
 	}
+}
+
+func compareChanges(a, b store.MembershipChange) int {
+	return cmp.Or(cmp.Compare(a.UserID, b.UserID), cmp.Compare(a.ConversationID, b.ConversationID))
 }
 
 func (h *history) checkWatermarks(t *testing.T) {
@@ -196,7 +207,10 @@ func (h *history) checkWatermarks(t *testing.T) {
 				if m.OnlyHidden {
 					hidden++
 				}
-				return m.OnlyHidden && p.user != user
+				if p.user == user {
+					return !m.ReadMoved
+				}
+				return m.OnlyHidden
 			})
 			h.wantsMoves(t, fmt.Sprint("moved for ", user, " above ", since), moves, want)
 		}

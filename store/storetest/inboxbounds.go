@@ -219,7 +219,7 @@ func (s *suite) inboxOfRemoved(t *testing.T) {
 	moves, err := w.store.MovesFor(w.Context(), bob.UserID, 0)
 	w.must(err)
 	equal(w, "receipts", len(moves), 0)
-	w.must(w.store.NoteCaughtUp(w.Context(), bob.UserID, 0, now))
+	w.must(w.store.NoteCaughtUp(w.Context(), bob.UserID, whole(0, now)))
 
 	w.add(ann, group, "bob") // 10
 	w.say(ann, group, "for bob again")

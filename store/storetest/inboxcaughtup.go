@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"maps"
+	"math"
 	"testing"
 
 	"holdline/store"
@@ -16,7 +17,7 @@ func (w *world) caughtUp(user store.ID, since, until int64) map[store.ID]int64 {
 	w.exec(`DELETE FROM watermarks`)
 	node, err := store.New(w.Context(), shared{w.backend}, store.Options{})
 	w.must(err)
-	w.must(node.NoteCaughtUp(w.Context(), user, since, until))
+	w.must(node.NoteCaughtUp(w.Context(), user, whole(since, until)))
 	w.must(node.Close())
 	var rows []store.Head
 	w.must(w.backend.Read(context.Background(), func(tx *store.Tx) error {
@@ -76,10 +77,15 @@ func (s *suite) inboxCaughtUp(t *testing.T) {
 
 	// Never back, and nothing of somebody who is away.
 	w.must(w.store.Ack(w.Context(), bob, store.Acks{Read: map[store.ID]int64{here: 3}}))
-	w.must(w.store.NoteCaughtUp(w.Context(), bob.UserID, since, until))
+	w.must(w.store.NoteCaughtUp(w.Context(), bob.UserID, whole(since, until)))
 	w.remove(ann, later, bob.UserID)
-	w.must(w.store.NoteCaughtUp(w.Context(), bob.UserID, since, now))
+	w.must(w.store.NoteCaughtUp(w.Context(), bob.UserID, whole(since, now)))
 	w.eventually("it is noted", func() bool { return w.moves(again, bob) == "delivered 5" })
 	equal(w, "moves where bob has read on", w.moves(here, bob), "delivered 3, read 3")
 	equal(w, "moves where bob is away", w.moves(later, bob), "")
+}
+
+// whole is a catch-up that has passed every slot.
+func whole(since, until int64) store.CaughtUp {
+	return store.CaughtUp{Since: since, Until: until, Slot: math.MaxInt64}
 }

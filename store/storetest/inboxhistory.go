@@ -369,13 +369,14 @@ func (h *history) watermarks(since int64, wanted func(conversation store.ID) boo
 		m := all[place]
 		m.ConversationID, m.UserID, m.ReadHidden = r.ConversationID, r.UserID, h.hidden[r.UserID]
 		if r.Kind == "read" {
-			m.ReadSeq, m.ReadAt = r.Seq, r.At
+			m.ReadSeq, m.ReadAt, m.ReadMoved = r.Seq, r.At, r.Stamp > since
 		} else {
 			m.DeliveredSeq, m.DeliveredAt = r.Seq, r.At
 			shown[place] = r.Stamp > since
 		}
 		m.OnlyHidden = m.ReadHidden && !shown[place]
-		all[place], stamps[place] = m, max(stamps[place], r.Stamp)
+		m.Stamp = max(m.Stamp, r.Stamp)
+		all[place], stamps[place] = m, m.Stamp
 	}
 	maps.DeleteFunc(all, func(p placeOf, _ store.WatermarkMove) bool { return stamps[p] <= since || !wanted(p.conversation) })
 	return all

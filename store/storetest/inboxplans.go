@@ -84,7 +84,7 @@ func (s *suite) inboxPlans(t *testing.T) {
 		}, 3},
 		{"what a sweep finds", moved * 10, func(ctx context.Context) (int, error) {
 			changes, err := w.store.InboxChanges(ctx, since+1)
-			return len(changes.Moves) + len(changes.Members), err
+			return len(changes.Moves) + len(changes.Memberships), err
 		}, moved},
 		{"moves of some", moved * 10, func(ctx context.Context) (int, error) {
 			moves, err := w.store.MovesIn(ctx, groups[:moved], since+1)
@@ -99,7 +99,7 @@ func (s *suite) inboxPlans(t *testing.T) {
 			return len(moves), err
 		}, 200},
 		{"caught up", 2*followed + moved*(2*steps+6), func(ctx context.Context) (int, error) {
-			return 0, w.store.NoteCaughtUp(ctx, bob.UserID, since, until)
+			return 0, w.store.NoteCaughtUp(ctx, bob.UserID, whole(since, until))
 		}, 0},
 	} {
 		t.Run(call.name, func(t *testing.T) {
