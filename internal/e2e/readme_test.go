@@ -48,6 +48,8 @@ var changing = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`), "TIME"},
 	{regexp.MustCompile(`"[0-9A-Za-z]{11}"`), `"ID"`},
 	{regexp.MustCompile(`\t[0-9A-Za-z]{11}\t`), "\tID\t"},
+	{regexp.MustCompile(`(?m)^[0-9A-Za-z]{11}\t`), "ID\t"},
+	{regexp.MustCompile(`(cursor"?: ?"?)A[0-9A-Za-z_-]{13,127}`), "${1}INBOX"},
 	{regexp.MustCompile(`\b(\d+)-[0-9A-Za-z]{6}\b`), "$1-EPOCH"},
 	{regexp.MustCompile(`(?m)^retry: \d+$`), "retry: RETRY"},
 }
