@@ -133,7 +133,7 @@ func (s *inboxScan) end(ctx context.Context, i *Inbox, giving bool) (done bool, 
 	if i.place.t1 != 0 {
 		if giving && s.given {
 			i.place.slot, i.place.seq = endSlot, 0
-			return false, nil
+			return false, s.needsAnother(ctx, i)
 		}
 		i.place.advance(i.place.t1)
 	}
@@ -147,6 +147,19 @@ func (s *inboxScan) end(ctx context.Context, i *Inbox, giving bool) (done bool, 
 	}
 	i.scan = next
 	return true, nil
+}
+
+// needsAnother finds out whether a resumed scan has to be followed by another:
+// so that More need not say yes to be sure.
+func (s *inboxScan) needsAnother(ctx context.Context, i *Inbox) error {
+	if !s.resumed {
+		return nil
+	}
+	page, err := i.p.log.Moved(ctx, i.user, s.t1, 0, 1)
+	if err == nil {
+		s.resumed = len(page.Moved) > 0
+	}
+	return err
 }
 
 // over reports whether the scan has nothing more to give.

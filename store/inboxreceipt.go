@@ -155,42 +155,39 @@ func (s *Store) NoteCaughtUp(ctx context.Context, user ID, c CaughtUp) error {
 			if moved, err = selectMoved(tx, user, c.Since, from, caughtUpPage); err != nil {
 				return err
 			}
-			given, err = givenBetween(tx, user, moved, c.Since, c.Until)
+			given, err = c.given(tx, user, moved)
 			return err
 		}); err != nil {
 			return err
 		}
-		for _, m := range moved {
-			seq := given[m.ConversationID]
-			switch {
-			case m.Slot > c.Slot:
-				return nil
-			case m.Slot == c.Slot:
-				seq = min(seq, c.Seq)
-			}
-			if seq > 0 {
-				s.NoteDelivered(user, m.ConversationID, seq)
-			}
+		for id, seq := range given {
+			s.NoteDelivered(user, id, seq)
 		}
-		if len(moved) < caughtUpPage {
+		if len(moved) < caughtUpPage || moved[len(moved)-1].Slot >= c.Slot {
 			return nil
 		}
 		from = moved[len(moved)-1].Slot + 1
 	}
 }
 
-// givenBetween returns the last seq of each conversation that a member has
-// been given who had everything up to since, and then everything up to until.
-func givenBetween(tx *Tx, user ID, moved []Moved, since, until int64) (map[ID]int64, error) {
-	ids := make([]ID, len(moved))
-	for i := range moved {
-		ids[i] = moved[i].ConversationID
+// given returns the last seq of each conversation among moved that a member has
+// been given.
+func (c *CaughtUp) given(tx *Tx, user ID, moved []Moved) (map[ID]int64, error) {
+	var ids []ID
+	var scanned ID // the one at Slot
+	for _, m := range moved {
+		if m.Slot <= c.Slot {
+			ids = append(ids, m.ConversationID)
+		}
+		if m.Slot == c.Slot {
+			scanned = m.ConversationID
+		}
 	}
-	before, err := placesAt(tx, ids, since)
+	before, err := placesAt(tx, ids, c.Since)
 	if err != nil {
 		return nil, err
 	}
-	after, err := placesAt(tx, ids, until)
+	after, err := placesAt(tx, ids, c.Until)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +200,7 @@ func givenBetween(tx *Tx, user ID, moved []Moved, since, until int64) (map[ID]in
 	if err != nil {
 		return nil, err
 	}
-	given := make(map[ID]int64, len(moved))
+	given := make(map[ID]int64, len(ids))
 	for _, s := range stretches {
 		id, last := s.ConversationID, after[s.ConversationID]
 		if s.JoinSeq > last {
@@ -212,7 +209,10 @@ func givenBetween(tx *Tx, user ID, moved []Moved, since, until int64) (map[ID]in
 		if s.ToSeq != 0 {
 			last = min(last, s.ToSeq)
 		}
-		if last > before[id] {
+		if id == scanned {
+			last = min(last, c.Seq)
+		}
+		if last >= s.FromSeq && last > before[id] {
 			given[id] = max(given[id], last)
 		}
 	}
