@@ -35,15 +35,9 @@ type logCheck struct {
 // checkedPage is how many events one read transaction looks at.
 const checkedPage = 20_000
 
-// checkedEvent is an event as the checker reads it: without its text.
-type checkedEvent struct {
-	Event
-	Same int64 `db:"same"` // how many events of this sender have its client_id
-}
-
 func (s *Store) checkLog(ctx context.Context, id ID) ([]Violation, error) {
 	c := logCheck{replayed: make(map[ID][]stretch)}
-	var page []checkedEvent
+	var page []Event
 	err := s.backend.Read(ctx, func(tx *Tx) error {
 		if err := tx.Get(&c, `SELECT conversation_id, kind, title, history, creator_id, last_seq, first_seq AS first_stored,
 			last_accepted_at, last_stamp FROM conversations WHERE conversation_id = ?`, id); err != nil {
@@ -76,17 +70,27 @@ func (s *Store) checkLog(ctx context.Context, id ID) ([]Violation, error) {
 		}
 	}
 	c.compare()
-	return c.violations, nil
+	var doubled []struct {
+		SenderID ID    `db:"sender_id"`
+		Seq      int64 `db:"seq"`
+		Times    int64 `db:"times"`
+	}
+	err = s.backend.Read(ctx, func(tx *Tx) error {
+		return tx.Select(&doubled, `SELECT sender_id, MAX(seq) AS seq, COUNT(*) AS times FROM events
+			WHERE conversation_id = ? AND client_id IS NOT NULL GROUP BY sender_id, client_id HAVING COUNT(*) > 1`, id)
+	})
+	for _, d := range doubled {
+		c.violate(RuleClientID, d.SenderID, d.Seq, "the sender's client_id made %d events", d.Times)
+	}
+	return c.violations, err
 }
 
 // readChecked reads the events with after < seq <= to: a range, so that it
 // holds all events of a seq that is stored twice.
-func readChecked(tx *Tx, id ID, after, to int64) ([]checkedEvent, error) {
-	var page []checkedEvent
-	err := tx.Select(&page, `SELECT conversation_id, seq, type, sender_id, target_seq, subject_id, action, accepted_at, stamp, extra,
-			CASE WHEN e.client_id IS NULL THEN 0 ELSE (SELECT COUNT(*) FROM events o WHERE o.conversation_id = e.conversation_id
-				AND o.sender_id = e.sender_id AND o.client_id = e.client_id AND o.client_id IS NOT NULL) END AS same
-		FROM events e WHERE conversation_id = ? AND seq > ? AND seq <= ? ORDER BY seq`, id, after, to)
+func readChecked(tx *Tx, id ID, after, to int64) ([]Event, error) {
+	var page []Event
+	err := tx.Select(&page, `SELECT conversation_id, seq, type, sender_id, target_seq, subject_id, action, accepted_at, stamp, extra
+		FROM events WHERE conversation_id = ? AND seq > ? AND seq <= ? ORDER BY seq`, id, after, to)
 	return page, err
 }
 
@@ -103,7 +107,7 @@ func (c *logCheck) violate(rule Rule, user ID, seq int64, format string, args ..
 }
 
 // replay judges one event against those before it, and applies it.
-func (c *logCheck) replay(e *checkedEvent) {
+func (c *logCheck) replay(e *Event) {
 	switch expected := c.previous.Seq + 1; {
 	case c.previous.Seq == 0 && e.Seq != c.FirstStored:
 		c.violate(RuleGapless, 0, e.Seq, "the log begins here, not at %d", c.FirstStored)
@@ -127,11 +131,8 @@ func (c *logCheck) replay(e *checkedEvent) {
 	if e.Type != EventCreated && c.current(e.SenderID) == nil {
 		c.violate(RuleSender, e.SenderID, e.Seq, "who appended this %s was not a member then", e.Type)
 	}
-	if e.Same > 1 {
-		c.violate(RuleClientID, e.SenderID, e.Seq, "the sender's client_id made %d events", e.Same)
-	}
-	c.apply(&e.Event)
-	c.previous = e.Event
+	c.apply(e)
+	c.previous = *e
 }
 
 // current returns the stretch that user is in so far, nil if none.

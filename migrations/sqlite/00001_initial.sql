@@ -118,7 +118,7 @@ CREATE TABLE memberships (
 CREATE UNIQUE INDEX memberships_slot ON memberships (user_id, slot);
 CREATE INDEX memberships_stamp ON memberships (stamp);
 
--- A rowid table: a batch appends to its end, and touches one page an event in each of the two indexes by conversation.
+-- A rowid table: a batch appends to its end, and touches one page an event in the index by conversation.
 -- There is no index of messages alone: unread counts and the state view read a range of events_seq, and each further
 -- index would cost every send another page.
 CREATE TABLE events (
@@ -137,9 +137,23 @@ CREATE TABLE events (
     extra           TEXT    NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX events_seq ON events (conversation_id, seq);
-CREATE UNIQUE INDEX events_client ON events (conversation_id, sender_id, client_id) WHERE client_id IS NOT NULL;
 CREATE INDEX events_stamp ON events (stamp, conversation_id, seq);
 CREATE INDEX events_target ON events (conversation_id, target_seq) WHERE target_seq > 0;
+
+-- Which event a client_id made, for the events up to client_ids_end. Sends do not write here: the rows of many are
+-- brought over at once (store/sqlite/clientids.go), and until then found at the end of events.
+CREATE TABLE client_ids (
+    conversation_id BIGINT NOT NULL,
+    sender_id       BIGINT NOT NULL,
+    client_id       TEXT   NOT NULL,
+    seq             BIGINT NOT NULL,
+    PRIMARY KEY (conversation_id, sender_id, client_id)
+) WITHOUT ROWID;
+CREATE TABLE client_ids_end (
+    id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    event_id BIGINT  NOT NULL
+);
+INSERT INTO client_ids_end (id, event_id) VALUES (1, 0);
 
 -- One row per move of a watermark; the time for seq s is that of the first row >= s.
 CREATE TABLE receipts (
@@ -168,6 +182,8 @@ CREATE INDEX watermarks_conversation ON watermarks (conversation_id, stamp);
 -- +goose Down
 DROP TABLE watermarks;
 DROP TABLE receipts;
+DROP TABLE client_ids_end;
+DROP TABLE client_ids;
 DROP TABLE events;
 DROP TABLE memberships;
 DROP TABLE members;

@@ -14,10 +14,13 @@ import (
 // writer's connection.
 type batchStatements struct {
 	begin, commit, rollback          *sql.Stmt
-	allowed, head, insert, repeated  *sql.Stmt
+	allowed, head, insert, stored    *sql.Stmt
 	moveConversation, advanceHorizon *sql.Stmt
-	prepared                         []*sql.Stmt // all of these
-	clock                            func() time.Time
+
+	clientIDsEnd, storedSince, clientIDSeq *sql.Stmt
+
+	prepared []*sql.Stmt // all of these
+	clock    func() time.Time
 }
 
 func (b *Backend) prepareBatch(ctx context.Context) error {
@@ -36,10 +39,11 @@ func (b *Backend) prepareBatch(ctx context.Context) error {
 			EXISTS (SELECT 1 FROM memberships WHERE user_id = ?1 AND conversation_id = ?3 AND to_seq = 0)`},
 		{&s.head, `SELECT last_seq, last_accepted_at FROM conversations WHERE conversation_id = ?`},
 		{&s.insert, `INSERT INTO events (conversation_id, seq, type, sender_id, client_id, text, target_seq, accepted_at, stamp)
-			VALUES (?, ?, 'message', ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (conversation_id, sender_id, client_id) WHERE client_id IS NOT NULL DO NOTHING`},
-		{&s.repeated, `SELECT seq, text, target_seq, accepted_at, stamp FROM events
-			WHERE conversation_id = ? AND sender_id = ? AND client_id = ?`},
+			VALUES (?, ?, 'message', ?, ?, ?, ?, ?, ?)`},
+		{&s.stored, `SELECT text, target_seq, accepted_at, stamp FROM events WHERE conversation_id = ? AND seq = ?`},
+		{&s.clientIDsEnd, `SELECT event_id FROM client_ids_end`},
+		{&s.storedSince, `SELECT event_id, conversation_id, sender_id, client_id, seq FROM events WHERE event_id > ? ORDER BY event_id`},
+		{&s.clientIDSeq, `SELECT seq FROM client_ids WHERE conversation_id = ? AND sender_id = ? AND client_id = ?`},
 		{&s.moveConversation, `UPDATE conversations SET last_seq = ?, last_accepted_at = ?, last_stamp = ? WHERE conversation_id = ?`},
 	} {
 		stmt, err := b.writer.PrepareContext(ctx, p.query)
@@ -86,8 +90,15 @@ func (b *Backend) AppendBatch(items []*store.Append, _ bool, committed func([]st
 	if _, err := b.batch.begin.Exec(); err != nil {
 		return classify(err)
 	}
-	events, err := b.batch.append(items)
+	kept := false
+	defer func() {
+		if !kept {
+			b.clientIDs.forget()
+		}
+	}()
+	events, err := b.batch.append(items, &b.clientIDs)
 	if err != nil || len(events) == 0 {
+		kept = err == nil // nothing was stored, and nothing remembered
 		_, rollbackErr := b.batch.rollback.Exec()
 		if err == nil {
 			err = rollbackErr
@@ -98,12 +109,21 @@ func (b *Backend) AppendBatch(items []*store.Append, _ bool, committed func([]st
 		_, _ = b.batch.rollback.Exec() // after some errors the transaction stays open
 		return classifyCommit(err)
 	}
+	kept = true
 	committed(events)
+	if len(b.clientIDs.recent) >= foldAfter {
+		if err := b.fold(ctx, &b.clientIDs); err != nil {
+			b.log.Warn("client_ids were not brought forward; it is tried again after the next send", "error", err)
+		}
+	}
 	return nil
 }
 
 // append checks, numbers and inserts the items; it returns the new events in order.
-func (s *batchStatements) append(items []*store.Append) ([]store.Event, error) {
+func (s *batchStatements) append(items []*store.Append, ids *clientIDs) ([]store.Event, error) {
+	if err := s.catchUp(ids); err != nil {
+		return nil, err
+	}
 	var stamp int64
 	if err := s.advanceHorizon.QueryRow().Scan(&stamp); err != nil {
 		return nil, err
@@ -120,6 +140,15 @@ func (s *batchStatements) append(items []*store.Append) ([]store.Event, error) {
 		if item.Err = store.CheckSender(session, member); item.Err != nil {
 			continue
 		}
+		key := clientID{send.ConversationID, send.Actor.UserID, send.ClientID}
+		if seq, err := s.find(ids, key); err != nil {
+			return nil, err
+		} else if seq != 0 {
+			if err := s.repeat(item, seq); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		h, err := s.headOf(heads, send.ConversationID)
 		if err != nil {
 			return nil, err
@@ -129,18 +158,10 @@ func (s *batchStatements) append(items []*store.Append) ([]store.Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		inserted, err := result.RowsAffected()
-		if err != nil {
+		if ids.through, err = result.LastInsertId(); err != nil {
 			return nil, err
 		}
-		if inserted == 0 {
-			if err := s.repeated.QueryRow(e.ConversationID, e.SenderID, e.ClientID).
-				Scan(&e.Seq, &e.Text, &e.TargetSeq, &e.AcceptedAt, &e.Stamp); err != nil {
-				return nil, err
-			}
-			item.Repeat(e)
-			continue
-		}
+		ids.recent[key] = e.Seq
 		item.Event = e
 		h.seq, h.acceptedAt, h.moved = e.Seq, e.AcceptedAt, true
 		events = append(events, e)
@@ -154,6 +175,16 @@ func (s *batchStatements) append(items []*store.Append) ([]store.Event, error) {
 		}
 	}
 	return events, nil
+}
+
+// repeat answers a send with the event that its client_id made earlier.
+func (s *batchStatements) repeat(item *store.Append, seq int64) error {
+	e := store.NewMessage(&item.Send, seq, 0, 0)
+	err := s.stored.QueryRow(e.ConversationID, seq).Scan(&e.Text, &e.TargetSeq, &e.AcceptedAt, &e.Stamp)
+	if err == nil {
+		item.Repeat(e)
+	}
+	return err
 }
 
 func (s *batchStatements) headOf(heads map[store.ID]*head, id store.ID) (*head, error) {

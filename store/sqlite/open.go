@@ -50,6 +50,8 @@ type Backend struct {
 	turn    chan struct{}
 	batch   *batchStatements
 
+	clientIDs clientIDs
+
 	checkpoints *sqlx.DB
 	turns       atomic.Int64 // writes so far, or tries
 	stop        context.CancelFunc
