@@ -97,6 +97,7 @@ chan wire = [1] of { byte, byte, bit, byte, byte, byte, byte, byte, byte };  /* 
 
 #define REF(c)   (T1 > 0 && (c) < slot -> T1 : T)
 #define EXC(c)   (pos[c] > 0 && ST(c,pos[c]) > REF(c))                     /* the cursor must name it … */
+#define SLOT     (T1 > 0 -> slot : 0)
 #define OWN(c,s) (T1 > 0 && (c) == slot && ST(c,s) <= T1)                  /* … beside or as the scan's own place */
 #define CNT(c)   (EXC(c) && !OWN(c,pos[c]) -> 1 : 0)
 #ifdef SCANBARE                 /* control: the scan form is T, T1, slot and its place, without exceptions */
@@ -139,7 +140,7 @@ inline next(c) {                /* n: the next event for the user; f: they have 
 #endif
 	if :: n > ln[c] -> n = 0 :: else fi
 }
-inline frame(c,gap) { overfull = (SUM > CAP); assert(!overfull); wire!c,pos[c],gap,T,T1,slot,NAME(0),NAME(1),NAME2 }
+inline frame(c,gap) { overfull = (SUM > CAP); assert(!overfull); wire!c,pos[c],gap,T,T1,SLOT,NAME(0),NAME(1),NAME2 }
 inline go(c) {                  /* gives one event, or what is hidden before it */
 	if
 	:: n > pos[c]+1 && f -> pos[c] = n-1;
@@ -340,7 +341,7 @@ end:	do
 #endif
 		kq = 0; reading = 0 }
 #ifdef ANSWERS
-	:: d_step { len(wire) == 0 && (kT != T || kT1 != T1 || kslot != slot) -> kT = T; kT1 = T1; kslot = slot;
+	:: d_step { len(wire) == 0 && (kT != T || kT1 != T1 || kslot != SLOT) -> kT = T; kT1 = T1; kslot = SLOT;
 		ke[0] = NAME(0); ke[1] = NAME(1);
 #if NC == 3
 		ke[2] = NAME2
