@@ -31,7 +31,7 @@ func short(t *testing.T) Options {
 
 // kept is a folder that stays if the test fails.
 func kept(t *testing.T) string {
-	folder, err := os.MkdirTemp("", "holdline-torture-test-*")
+	folder, err := os.MkdirTemp("", "holdline-torture-test-*") //nolint:usetesting // t.TempDir goes in any case
 	if err != nil {
 		t.Fatal(err)
 	}
