@@ -52,14 +52,25 @@ func TestInboxCursorsAcknowledgeDelivery(t *testing.T) {
 		reaches("what was streamed and not handed back", 3)
 		w.inboxStream("", "?ticket="+w.ticket(bob), map[string]string{"Last-Event-ID": d.cursor})
 		reaches("the id that came back with a ticket", 4)
+		s = w.inboxStream(bob.Token, "?cursor="+d.cursor, nil)
+		_, err := s.next()
+		must(t, err)
+		w.send(ann, c, "live", "hello") // 5
+		for d.has(c) < 5 {
+			d.follow(s)
+		}
+		s.close()
+		reaches("what came live and was not handed back", 4)
+		d.poll("")
+		reaches("the cursor of what came live", 5)
 		w.inbox(bob, "") // a first connect acknowledges nothing
 		w.inbox(bob, "?from=start")
 		w.send(ann, other, "1", "hello") // 2
 		w.inbox(bob, "")
-		w.send(ann, c, "4", "hello") // 5
+		w.send(ann, c, "4", "hello") // 6
 		d.drain("")
 		d.poll("")
-		reaches("the end", 5)
+		reaches("the end", 6)
 		eventually(t, "the other too", func() bool { return delivered(other) == 2 })
 	}
 	t.Run("sqlite", func(t *testing.T) { try(t, newWorld(t, nil)) })
