@@ -65,7 +65,9 @@ func (s *suite) check(t *testing.T) {
 		{store.RuleMemberships, "stamped before they came", []string{`UPDATE memberships SET stamp = 0 WHERE to_seq = 0`}},
 		{store.RuleMemberships, "stamped after the end of the log", []string{`UPDATE memberships SET stamp = 1000000000 WHERE to_seq = 0`}},
 		{store.RuleMemberships, "stamped after their removal", []string{
-			`UPDATE memberships SET to_seq = 4, from_seq = 1, stamp = (SELECT MAX(last_stamp) FROM conversations) WHERE user_id = (SELECT user_id FROM users WHERE handle = 'cleo')`,
+			`UPDATE memberships SET to_seq = 4, from_seq = 1, 
+				stamp = (SELECT c.last_stamp FROM conversations c WHERE c.conversation_id = memberships.conversation_id)
+				WHERE user_id = (SELECT user_id FROM users WHERE handle = 'cleo')`,
 			`DELETE FROM members WHERE from_seq > 4 AND user_id = (SELECT user_id FROM users WHERE handle = 'cleo')`}},
 		{store.RuleSlots, "a slot twice", []string{`DROP INDEX memberships_slot`, `UPDATE memberships SET slot = 1`}},
 		{store.RuleSlots, "a slot above the next", []string{`UPDATE users SET next_slot = 1`}},

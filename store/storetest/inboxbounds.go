@@ -126,8 +126,8 @@ func (s *suite) inboxOfMany(t *testing.T) {
 			t.Errorf("moved: %+v", m)
 		}
 	}
-	equal(w, "caught up in all", len(w.caughtUp(bob.UserID, 0, w.closedStamp())), 1000)
-	equal(w, "caught up in what moved", len(w.caughtUp(bob.UserID, h.closedAt, w.closedStamp())), len(acks))
+	equal(w, "caught up in all", len(w.caughtUp(bob.UserID, whole(0, w.closedStamp()))), 1000)
+	equal(w, "caught up in what moved", len(w.caughtUp(bob.UserID, whole(h.closedAt, w.closedStamp()))), len(acks))
 	w.must(w.store.Ack(w.Context(), bob, store.Acks{Read: acks}))
 	all := make(map[store.ID]int64)
 	for _, id := range groups {

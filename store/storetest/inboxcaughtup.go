@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"testing"
@@ -11,13 +12,13 @@ import (
 
 // caughtUp returns what is noted as delivered, from no receipts at all. A node
 // of its own does it, whose end stores what it has noted.
-func (w *world) caughtUp(user store.ID, since, until int64) map[store.ID]int64 {
+func (w *world) caughtUp(user store.ID, c store.CaughtUp) map[store.ID]int64 {
 	w.Helper()
 	w.exec(`DELETE FROM receipts`)
 	w.exec(`DELETE FROM watermarks`)
 	node, err := store.New(w.Context(), shared{w.backend}, store.Options{})
 	w.must(err)
-	w.must(node.NoteCaughtUp(w.Context(), user, whole(since, until)))
+	w.must(node.NoteCaughtUp(w.Context(), user, c))
 	w.must(node.Close())
 	var rows []store.Head
 	w.must(w.backend.Read(context.Background(), func(tx *store.Tx) error {
@@ -36,9 +37,13 @@ func (h *history) checkCaughtUp(t *testing.T) {
 		user := h.everybody()[h.random.IntN(len(h.people)+2)]
 		at := h.random.IntN(len(stamps) - 2)
 		since, until := stamps[at], stamps[at+1+h.random.IntN(len(stamps)-2-at)] // not above closed
-		want := h.caughtUpTo(user, since, until)
-		if got := h.caughtUp(user, since, until); !maps.Equal(got, want) {
-			t.Errorf("%s caught up from %d to %d of %d: noted %v, was given %v", user, since, until, h.closedAt, got, want)
+		c := whole(since, until)
+		if h.random.IntN(2) == 0 {
+			c.Slot, c.Seq = 1+h.random.Int64N(int64(len(h.groups))), h.random.Int64N(30)
+		}
+		want := h.caughtUpTo(user, c)
+		if got := h.caughtUp(user, c); !maps.Equal(got, want) {
+			t.Errorf("%s caught up by %+v of %d: noted %v, was given %v", user, c, h.closedAt, got, want)
 		}
 		noted += len(want)
 	}
@@ -64,16 +69,26 @@ func (s *suite) inboxCaughtUp(t *testing.T) {
 	w.add(ann, again, "bob")          // 5
 	now := w.closedStamp()
 
-	noted := w.caughtUp(bob.UserID, since, until)
+	noted := w.caughtUp(bob.UserID, whole(since, until))
 	equal(w, "where bob was all the time", noted[here], 2)
 	equal(w, "where bob came later", noted[later], 0)
 	equal(w, "where bob came back later: up to the removal", noted[again], 3)
-	noted = w.caughtUp(bob.UserID, until, now)
+	noted = w.caughtUp(bob.UserID, whole(until, now))
 	equal(w, "where bob was all the time", noted[here], 3)
 	equal(w, "where bob came", noted[later], 3)
 	equal(w, "where bob came back", noted[again], 5)
-	noted = w.caughtUp(bob.UserID, now, now)
+	noted = w.caughtUp(bob.UserID, whole(now, now))
 	equal(w, "when nothing was given", len(noted), 0)
+
+	// In the middle of a scan: at the place where bob's first stretch began to be
+	// given, in what was hidden, and behind it.
+	slot := w.number(`SELECT slot FROM memberships WHERE user_id = ? AND conversation_id = ?`, bob.UserID, again)
+	for seq, want := range map[int64]int64{1: 0, 2: 2, 3: 3, 4: 3, 5: 5, 6: 5} {
+		noted = w.caughtUp(bob.UserID, store.CaughtUp{Since: since, Until: now, Slot: slot, Seq: seq})
+		equal(w, fmt.Sprint("scanned to ", seq), noted[again], want)
+		equal(w, "of a slot before", noted[here], 3)
+		equal(w, "of a slot after", noted[later], 0)
+	}
 
 	// Never back, and nothing of somebody who is away.
 	w.must(w.store.Ack(w.Context(), bob, store.Acks{Read: map[store.ID]int64{here: 3}}))

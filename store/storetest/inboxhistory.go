@@ -382,17 +382,18 @@ func (h *history) watermarks(since int64, wanted func(conversation store.ID) boo
 	return all
 }
 
-// caughtUpTo is how far a user has got where they are now who was given, up to
-// a stamp, what has a stamp above since: nothing of a stretch that began later.
-func (h *history) caughtUpTo(user store.ID, since, until int64) map[store.ID]int64 {
+// caughtUpTo is how far a user has got where they are now by a catch-up:
+// nothing of a stretch that began later.
+func (h *history) caughtUpTo(user store.ID, c store.CaughtUp) map[store.ID]int64 {
 	got := make(map[store.ID]int64)
 	for id, log := range h.logs {
-		if latest := log.latest(user); latest == nil || latest.ToSeq != 0 {
+		slot := h.slots[placeOf{user, id}]
+		if latest := log.latest(user); latest == nil || latest.ToSeq != 0 || slot > c.Slot {
 			continue
 		}
 		for _, e := range log.events {
-			given := slices.ContainsFunc(log.stretches[user], func(s modelStretch) bool { return s.joined <= until && s.holds(e.Seq) })
-			if e.Stamp > since && e.Stamp <= until && given {
+			given := slices.ContainsFunc(log.stretches[user], func(s modelStretch) bool { return s.joined <= c.Until && s.holds(e.Seq) })
+			if e.Stamp > c.Since && e.Stamp <= c.Until && given && (slot < c.Slot || e.Seq <= c.Seq) {
 				got[id] = e.Seq
 			}
 		}
