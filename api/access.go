@@ -15,7 +15,7 @@ import (
 // outermost is around every request: headers, preflights, panics, errors, log.
 func (s *Server) outermost(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
-		began := time.Now()
+		began, parked := time.Now(), false
 		setCommonHeaders(c.Response().Header())
 		s.limitBody(c)
 		defer func() {
@@ -25,12 +25,16 @@ func (s *Server) outermost(next echo.HandlerFunc) echo.HandlerFunc {
 				}
 				s.fail(c, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 			}
-			s.logAccess(c, time.Since(began))
+			if !parked {
+				s.logAccess(c, time.Since(began))
+			}
 		}()
 		if c.Request().Method == http.MethodOptions {
 			return s.preflight(c)
 		}
-		if err := next(c); err != nil && !errors.Is(err, http.ErrHijacked) {
+		err = next(c)
+		parked = errors.Is(err, errParked)
+		if err != nil && !errors.Is(err, http.ErrHijacked) {
 			s.fail(c, err)
 		}
 		return nil

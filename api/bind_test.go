@@ -87,7 +87,8 @@ func TestContractAndStoreAgree(t *testing.T) {
 		}
 	}
 	for id, op := range operations {
-		if (id == "streamEvents") != op.stream || (id == "streamEvents" || id == "listEvents") != op.held {
+		stream := id == "streamEvents" || id == "streamInbox"
+		if stream != op.stream || (stream || id == "listEvents" || id == "getInbox") != op.held {
 			t.Errorf("%s: stream %v, held %v", id, op.stream, op.held)
 		}
 	}

@@ -16,8 +16,9 @@ type call struct {
 	op  *operation
 	ctx context.Context // the request's, with the request timeout unless the operation is held
 
-	who   Identity
-	ended error // streams only: the credential was good once; the stream says so and ends
+	who    Identity
+	parked bool  // the connection is the poll's own: see park
+	ended  error // streams only: the credential was good once; the stream says so and ends
 
 	body     []byte        // as received; valid until the handler returns
 	buffer   *bytes.Buffer // that body lies in

@@ -34,6 +34,7 @@ const (
 	DefaultHeartbeat      = 15 * time.Second
 	DefaultStreamAge      = time.Hour
 	DefaultWaitingPerUser = 200
+	DefaultIdleTimeout    = 2 * time.Minute
 
 	DefaultPageLimit = 100
 	MaxPageLimit     = 1000
@@ -67,6 +68,12 @@ type Config struct {
 	Heartbeat      time.Duration // of silence on a stream
 	StreamAge      time.Duration // after which a stream ends, jittered by a tenth
 	WaitingPerUser int           // streams and waiting polls that one user may have at once
+
+	// Returns, if not nil, is where connections go whose polls were answered.
+	// Serve it with the http.Server that serves Handler. IdleTimeout is how long
+	// they are kept for another request, as that server's own is.
+	Returns     *Returns
+	IdleTimeout time.Duration
 }
 
 // withDefaults fills in what is zero and refuses what is out of bounds.
@@ -88,6 +95,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.BodyLimit < MinBodyLimit || c.BodyLimit > MaxBodyLimit {
 		return c, fmt.Errorf("api: the body limit is %d; it can be %d to %d bytes", c.BodyLimit, MinBodyLimit, MaxBodyLimit)
+	}
+	if c.IdleTimeout <= 0 {
+		c.IdleTimeout = DefaultIdleTimeout
 	}
 	if c.WaitingPerUser == 0 {
 		c.WaitingPerUser = DefaultWaitingPerUser

@@ -108,7 +108,12 @@ func (s *Server) UpdateConversation(ec echo.Context, conversationID Conversation
 	if _, _, err := s.store.SetTitle(c.ctx, c.actor(), id, body.Title); err != nil {
 		return err
 	}
-	return s.answerConversation(c, id)
+	err = s.answerConversation(c, id)
+	if store.CodeOf(err) == store.CodeUnavailable {
+		// A plain `unavailable` would say that nothing was stored.
+		return &store.Error{Code: store.CodeOutcomeUnknown, Message: "the title is set, but the conversation could not be read back; get it to see", Err: err}
+	}
+	return err
 }
 
 func (s *Server) answerConversation(c *call, id store.ID) error {

@@ -37,79 +37,102 @@ func (s *Server) ListEvents(ec echo.Context, conversationID ConversationId, para
 	if err != nil {
 		return err
 	}
-	until := time.Now().Add(time.Duration(params.Wait) * time.Second)
-	for {
-		done, err := s.poll(c, id, at, field, limit, until)
-		if done || err != nil {
-			return err
-		}
-	}
+	return s.poll(c, pollPlace{
+		conversation: id, after: at, field: field, limit: limit,
+		until: time.Now().Add(time.Duration(params.Wait) * time.Second),
+	})
 }
 
-// poll answers what is after at, once there is something or until has passed.
-// It returns false, with nothing answered, when it has waited while the sweep
-// failed: what it knows of the head is too old to say that there is nothing.
-func (s *Server) poll(c *call, id store.ID, at cursor, field string, limit int, until time.Time) (done bool, err error) {
-	r, err := s.openReader(c, id, at, field)
+// pollPlace is what a poll asks for.
+type pollPlace struct {
+	conversation store.ID
+	after        cursor
+	field        string // that said so
+	limit        int
+	until        time.Time
+}
+
+// poll answers what is after a place, once there is something or its time has
+// passed.
+func (s *Server) poll(c *call, at pollPlace) error {
+	r, err := s.openReader(c, at.conversation, at.after, at.field)
 	if err != nil {
-		return true, err
+		return err
+	}
+	page := pagePool.Get().(*pageBuffer)
+	page.frames, err = r.Read(c.ctx, page.frames[:0], at.limit, store.MaxPageBytes)
+	if wait := c.waitUntil(at.until); err == nil && len(page.frames) == 0 && !r.Removed() && wait > 0 {
+		switch err = s.live.begin(c.who.User.ID); {
+		case err == nil:
+			page.release()
+			return s.park(c, func(c *call) error { return s.await(c, r, at, wait) })
+		case errors.Is(err, errGoingDown):
+			err = nil // answered at once, as all that wait
+		}
 	}
 	defer r.Close()
-	page := pagePool.Get().(*pageBuffer)
 	defer page.release()
-	if page.frames, err = r.Read(c.ctx, page.frames[:0], limit, store.MaxPageBytes); err != nil && len(page.frames) == 0 {
-		return true, err
+	if err != nil && len(page.frames) == 0 {
+		return err
 	}
-	wait := time.Until(until)
-	if !c.who.ExpiresAt.IsZero() {
-		wait = min(wait, time.Until(c.who.ExpiresAt))
-	}
-	if len(page.frames) == 0 && !r.Removed() && wait > 0 {
-		switch err := s.live.begin(c.who.User.ID); {
-		case errors.Is(err, errGoingDown):
-			s.answerPage(c, r, page) // at once, as all that wait
-			return true, nil
-		case err != nil:
-			return true, err
-		}
-		defer s.live.done(c.who.User.ID)
-		r.Watch(poller.Watch{Wait: wait})
-		if err := s.checkSession(c); err != nil {
-			return true, err
-		}
-		if err := s.await(c, r, page, limit); err != nil {
-			return true, err
-		}
-		if _, fresh := r.Head(); !fresh && len(page.frames) == 0 && c.ctx.Err() == nil {
-			return false, nil
-		}
-	}
-	if r.Removed() && len(page.frames) == 0 {
-		return true, errRemoved
-	}
-	s.answerPage(c, r, page)
-	return true, nil
+	return s.answerRead(c, r, page)
 }
 
-// await reads as soon as there is something; it returns without anything when
-// the wait is over, the server drains, or the client is gone.
-func (s *Server) await(c *call, r *poller.Reader, page *pageBuffer, limit int) (err error) {
+// await answers as soon as there is something, and without anything when the
+// wait is over or the server drains. It ends what begin began.
+func (s *Server) await(c *call, r *poller.Reader, at pollPlace, wait time.Duration) error {
+	stale, err := s.awaitRead(c, r, at.limit, wait)
+	if stale {
+		// It has waited while the sweep failed: what is known of the head is too
+		// old to say that there is nothing.
+		return s.poll(c, at)
+	}
+	return err
+}
+
+func (s *Server) awaitRead(c *call, r *poller.Reader, limit int, wait time.Duration) (stale bool, err error) {
+	defer s.live.done(c.who.User.ID)
+	defer r.Close()
+	r.Watch(poller.Watch{Wait: wait})
+	if err := s.checkSession(c); err != nil {
+		return false, err
+	}
 	for {
 		why := r.Wait(c.ctx.Done())
 		switch {
 		case why&poller.WakeRevoked != 0:
-			return errSessionEnded
+			return false, errSessionEnded
 		case why&poller.WakeReset != 0:
-			return &resetError{cause: &poller.ResetError{FirstSeq: r.FirstSeq()}, field: "after"}
+			return false, &resetError{cause: &poller.ResetError{FirstSeq: r.FirstSeq()}, field: "after"}
 		}
-		page.frames, err = r.Read(c.ctx, page.frames[:0], limit, store.MaxPageBytes)
-		if len(page.frames) > 0 || r.Removed() || why&(poller.WakeEnds|poller.WakeGone) != 0 {
-			return nil
+		last := why&(poller.WakeEnds|poller.WakeGone) != 0
+		if _, fresh := r.Head(); last && !fresh && !r.More() && c.ctx.Err() == nil {
+			return true, nil
 		}
-		if err != nil {
-			return err
+		if answered, err := s.readPage(c, r, limit, last); answered || err != nil {
+			return false, err
 		}
 	}
+}
+
+// readPage answers what there is, in any case if it is the last time.
+func (s *Server) readPage(c *call, r *poller.Reader, limit int, last bool) (answered bool, err error) {
+	page := pagePool.Get().(*pageBuffer)
+	defer page.release()
+	page.frames, err = r.Read(c.ctx, page.frames[:0], limit, store.MaxPageBytes)
+	if len(page.frames) == 0 && !r.Removed() && !last {
+		return false, err
+	}
+	return true, s.answerRead(c, r, page)
+}
+
+// answerRead answers a page of what was read, or that there will be no more.
+func (s *Server) answerRead(c *call, r *poller.Reader, page *pageBuffer) error {
+	if r.Removed() && len(page.frames) == 0 {
+		return errRemoved
+	}
+	s.answerPage(c, r, page)
+	return nil
 }
 
 // openReader begins to read for the caller. A cursor that the server made and

@@ -30,42 +30,50 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	b := inboxBatches.Get().(*inboxBuffer)
-	defer b.release()
 	limit := pageLimit(params.Limit)
+	b := inboxBatches.Get().(*inboxBuffer)
+	wait := time.Duration(0)
+	if params.Cursor != "" {
+		wait = c.waitUntil(until)
+	}
+	err = in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
+	if err == nil && b.empty() && wait > 0 {
+		switch err = s.live.begin(c.who.User.ID); {
+		case err == nil:
+			b.release()
+			return s.park(c, func(c *call) error { return s.awaitInbox(c, in, limit, wait) })
+		case errors.Is(err, errGoingDown):
+			err = nil // answered at once, as all that wait
+		}
+	}
+	defer in.Close()
+	defer b.release()
+	if err != nil && b.empty() {
+		return err
+	}
 	var snapshot *inboxSnapshot
 	if params.Cursor == "" {
 		if snapshot, err = s.snapshot(c); err != nil {
 			return err
 		}
 	}
-	err = in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
-	if err != nil && b.empty() {
-		return err
-	}
+	return s.answerInbox(c, in, b, snapshot)
+}
+
+// waitUntil is how long a poll may wait: no longer than its ticket is good.
+func (c *call) waitUntil(until time.Time) time.Duration {
 	wait := time.Until(until)
 	if !c.who.ExpiresAt.IsZero() {
 		wait = min(wait, time.Until(c.who.ExpiresAt))
 	}
-	if b.empty() && snapshot == nil && wait > 0 {
-		if err := s.awaitInbox(c, in, b, limit, wait); err != nil {
-			return err
-		}
-	}
-	return s.answerInbox(c, in, b, snapshot)
+	return wait
 }
 
-// awaitInbox reads as soon as there is something; it returns without anything
-// when the wait is over, the server drains, or the client is gone.
-func (s *Server) awaitInbox(c *call, in *poller.Inbox, b *inboxBuffer, limit int, wait time.Duration) error {
-	switch err := s.live.begin(c.who.User.ID); {
-	case errors.Is(err, errGoingDown):
-		return nil // answered at once, as all that wait
-	case err != nil:
-		return err
-	}
+// awaitInbox answers as soon as there is something, and without anything when
+// the wait is over or the server drains. It ends what begin began.
+func (s *Server) awaitInbox(c *call, in *poller.Inbox, limit int, wait time.Duration) error {
 	defer s.live.done(c.who.User.ID)
+	defer in.Close()
 	in.Watch(poller.Watch{Wait: wait})
 	if err := s.checkSession(c); err != nil {
 		return err
@@ -78,14 +86,21 @@ func (s *Server) awaitInbox(c *call, in *poller.Inbox, b *inboxBuffer, limit int
 		case why&poller.WakeReset != 0:
 			return inboxReset("cursor")
 		}
-		err := in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
-		if !b.empty() || why&(poller.WakeEnds|poller.WakeGone) != 0 {
-			return nil
-		}
-		if err != nil {
+		if answered, err := s.readInbox(c, in, limit, why&(poller.WakeEnds|poller.WakeGone) != 0); answered || err != nil {
 			return err
 		}
 	}
+}
+
+// readInbox answers what there is, in any case if it is the last time.
+func (s *Server) readInbox(c *call, in *poller.Inbox, limit int, last bool) (answered bool, err error) {
+	b := inboxBatches.Get().(*inboxBuffer)
+	defer b.release()
+	err = in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
+	if b.empty() && !last {
+		return false, err
+	}
+	return true, s.answerInbox(c, in, b, nil)
 }
 
 // openInbox begins to read the caller's inbox. A cursor that comes back says

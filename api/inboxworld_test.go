@@ -39,9 +39,11 @@ func newNode(t testing.TB, backend store.Backend, o poller.Options, change func(
 	if change != nil {
 		change(&cfg)
 	}
+	listener := httptest.NewUnstartedServer(nil)
+	cfg.Returns = NewReturns(listener.Listener.Addr())
 	s, err := New(cfg)
 	must(t, err)
-	listener := httptest.NewServer(s.Handler())
+	serve(t, listener, s)
 	w = &world{Server: s, t: t, url: listener.URL, logs: logs, client: &http.Client{Transport: contract.Transport(t, listener.Client().Transport)}}
 	stop = sync.OnceFunc(func() {
 		must(t, s.Close(ctx))

@@ -130,13 +130,15 @@ type live struct {
 	mu      sync.Mutex
 	closing bool
 	streams map[*stream]struct{}
-	perUser map[store.ID]int // streams and waiting polls
-	running sync.WaitGroup   // the same
+	parked  map[*parkedPoll]bool // true once it is answered, and its connection kept
+	perUser map[store.ID]int         // streams and waiting polls
+	running sync.WaitGroup       // the same, and parked
 }
 
 func (l *live) open(s *Server) {
 	l.server = s
 	l.streams = make(map[*stream]struct{})
+	l.parked = make(map[*parkedPoll]bool)
 	l.perUser = make(map[store.ID]int)
 	l.ctx, l.giveUp = context.WithCancel(context.Background())
 }
@@ -199,6 +201,11 @@ const (
 func (l *live) close(ctx context.Context) error {
 	l.mu.Lock()
 	l.closing = true
+	for p, answered := range l.parked {
+		if answered {
+			_ = p.conn.SetReadDeadline(past)
+		}
+	}
 	spread := min(maxSpread, time.Duration(len(l.streams))*spreadEach)
 	l.mu.Unlock()
 	if deadline, ok := ctx.Deadline(); ok {
@@ -219,6 +226,9 @@ func (l *live) close(ctx context.Context) error {
 	l.mu.Lock()
 	for st := range l.streams {
 		st.cut()
+	}
+	for p := range l.parked {
+		_ = p.conn.SetDeadline(past)
 	}
 	l.mu.Unlock()
 	<-ended
@@ -258,11 +268,18 @@ func (st *stream) start(c *call) error {
 // length, no chunks, so that HTTP/1.0 clients and proxies read it too (RFC 9112
 // section 6.3).
 func appendHead(dst []byte, h http.Header) []byte {
-	dst = append(dst, "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: "...)
+	dst = append(dst, "HTTP/1.1 200 OK\r\nConnection: close\r\n"...)
+	return appendHeaders(dst, h)
+}
+
+// appendHeaders appends the date, the headers but for Connection and
+// Transfer-Encoding, and the empty line behind them.
+func appendHeaders(dst []byte, h http.Header) []byte {
+	dst = append(dst, "Date: "...)
 	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
 	dst = append(dst, "\r\n"...)
 	for name, values := range h {
-		if name == "Connection" || name == "Date" || name == "Content-Length" || name == "Transfer-Encoding" {
+		if name == "Connection" || name == "Date" || name == "Transfer-Encoding" {
 			continue
 		}
 		for _, value := range values {

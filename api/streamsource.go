@@ -1,8 +1,10 @@
 package api
 
 import (
+	"slices"
 	"time"
 
+	"holdline/internal/planted"
 	"holdline/poller"
 	"holdline/store"
 )
@@ -39,6 +41,12 @@ func (s *conversationSource) give(st *stream) (wrote bool, err error) {
 	if len(b.frames) == 0 {
 		b.release()
 		return false, err
+	}
+	if planted.On(planted.ReceiptBeforeFact) {
+		st.server.store.NoteDelivered(st.user, s.conversation, s.Position())
+	}
+	if planted.On(planted.StreamReordered) {
+		slices.Reverse(b.frames)
 	}
 	if len(b.frames) == 1 && !st.text {
 		// The usual case: the bytes that all readers share, as they lie in memory.

@@ -48,9 +48,11 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	if change != nil {
 		change(&cfg)
 	}
+	listener := httptest.NewUnstartedServer(nil)
+	cfg.Returns = NewReturns(listener.Listener.Addr())
 	s, err := New(cfg)
 	must(t, err)
-	listener := httptest.NewServer(s.Handler())
+	serve(t, listener, s)
 	w := &world{Server: s, t: t, url: listener.URL, logs: logs, client: &http.Client{Transport: contract.Transport(t, listener.Client().Transport)}}
 	t.Cleanup(func() {
 		must(t, s.Close(ctx))
@@ -213,4 +215,19 @@ func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// serve starts a listener for a server, and takes back what it returns.
+func serve(t testing.TB, listener *httptest.Server, s *Server) {
+	listener.Config.Handler = s.Handler()
+	listener.Start()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = listener.Config.Serve(s.cfg.Returns)
+	}()
+	t.Cleanup(func() {
+		must(t, s.cfg.Returns.Close())
+		<-ended
+	})
 }

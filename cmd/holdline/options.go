@@ -78,6 +78,8 @@ func (s *serveCmd) apiConfig(log *slog.Logger, address net.Addr) api.Config {
 		Heartbeat:      s.Heartbeat,
 		StreamAge:      s.StreamAge,
 		WaitingPerUser: s.MaxWaitingPerUser,
+		IdleTimeout:    s.IdleTimeout,
+		Returns:        api.NewReturns(address),
 	}
 	for _, r := range s.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, r.Prefix)

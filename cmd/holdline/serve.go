@@ -46,8 +46,9 @@ func (s *serveCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
 	go func() { failed <- server.http.Serve(listener) }()
+	go func() { failed <- server.http.Serve(server.returns) }()
 
 	if err = s.announce(c.out, listener.Addr()); err == nil {
 		select {
@@ -80,13 +81,14 @@ func (s *serveCmd) listen(ctx context.Context) (net.Listener, error) {
 
 // running is what serve has started, in the order in which it is stopped.
 type running struct {
-	log    *slog.Logger
-	api    *api.Server
-	http   *http.Server
-	poller *poller.Poller
-	hints  *poller.PostgresHints // nil without
-	store  *store.Store
-	unlock func()
+	log     *slog.Logger
+	api     *api.Server
+	http    *http.Server
+	returns *api.Returns
+	poller  *poller.Poller
+	hints   *poller.PostgresHints // nil without
+	store   *store.Store
+	unlock  func()
 }
 
 // start opens the database and puts store, poller and api upon it. On an error
@@ -129,7 +131,7 @@ func (s *serveCmd) start(ctx context.Context, log *slog.Logger, address net.Addr
 	if r.api, err = api.New(config); err != nil {
 		return r, err
 	}
-	r.http = s.httpServer(r.api.Handler(), log)
+	r.http, r.returns = s.httpServer(r.api.Handler(), log), config.Returns
 	return r, nil
 }
 
