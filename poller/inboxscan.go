@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"holdline/internal/planted"
 	"holdline/store"
 )
 
@@ -45,6 +46,9 @@ func (s *inboxScan) start(ctx context.Context, i *Inbox) error {
 	}
 	s.t1, s.next, s.rest = i.place.t1, i.place.slot, true
 	s.resumed = s.t1 != 0
+	if planted.On(planted.CursorSkipsConversation) && s.resumed {
+		s.next++
+	}
 	if err := s.load(ctx, i); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"holdline/internal/planted"
 	"holdline/store"
 )
 
@@ -65,12 +66,26 @@ func (p *Poller) Open(ctx context.Context, at Position) (*Reader, error) {
 		r.Close()
 		return nil, err
 	}
+	head := m.LastSeq
+	if planted.On(planted.FalseReset) {
+		if told := r.topic.view.Load().head; told >= 0 {
+			head = told
+		}
+	}
+	if planted.On(planted.HintTrusted) {
+		if told := r.topic.view.Load().head; told >= at.After {
+			m.LastSeq = told
+		}
+	}
+	if planted.On(planted.OffByOneResume) && at.After > 0 && at.After < m.LastSeq {
+		at.After++
+	}
 	r.topic.establish(m.LastSeq)
 	r.place(m.Intervals, m.LastSeq, at.After)
 	switch {
 	case !m.Current() && at.After >= r.end():
 		r.removed = true // whatever else is wrong with the cursor, they are out
-	case at.After > m.LastSeq, at.Epoch != "" && at.Epoch != r.topic.epoch:
+	case at.After > head, at.Epoch != "" && at.Epoch != r.topic.epoch:
 		r.Close()
 		return nil, &ResetError{FirstSeq: m.FirstSeq(), LastSeq: r.bound(m.LastSeq)}
 	}
@@ -210,7 +225,7 @@ func (r *Reader) Read(ctx context.Context, frames []Frame, maxEvents, maxBytes i
 			return b.frames, err
 		}
 		for _, e := range entries {
-			if s.ToSeq != 0 && e.seq > s.ToSeq {
+			if s.ToSeq != 0 && e.seq > s.ToSeq && !planted.On(planted.DeliveryAfterRemoval) {
 				break
 			}
 			if r.upTo != 0 && e.stamp > r.upTo {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"holdline/internal/planted"
 )
 
 // Actor is who calls: an authenticated user and the session they use.
@@ -36,7 +39,23 @@ func (s *Store) Append(ctx context.Context, send Send) (e Event, duplicate bool,
 			return Event{}, false, err
 		}
 	}
+	if planted.On(planted.StaleMembership) {
+		if err := s.checkMember(ctx, &send); err != nil {
+			return Event{}, false, err
+		}
+	}
 	return s.lane.submit(ctx, send)
+}
+
+// checkMember is the planted fault StaleMembership: what it finds is old by the
+// time that the send has its turn.
+func (s *Store) checkMember(ctx context.Context, send *Send) error {
+	err := s.backend.Read(ctx, func(tx *Tx) error {
+		_, err := readCurrentMembership(tx, send.ConversationID, send.Actor.UserID)
+		return err
+	})
+	time.Sleep(100 * time.Millisecond)
+	return err
 }
 
 func (send *Send) validate() error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+
+	"holdline/internal/planted"
 )
 
 // Kinds of conversation.
@@ -89,7 +91,7 @@ func selectConversations(tx *Tx, condition string, args ...any) ([]Conversation,
 		Conversation
 		LastMessageSeq int64 `db:"last_message_seq"`
 	}
-	err := tx.Select(&rows, `SELECT c.conversation_id, c.kind, c.title, c.history, c.creator_id, c.created_at, c.last_seq,
+	query := `SELECT c.conversation_id, c.kind, c.title, c.history, c.creator_id, c.created_at, c.last_seq,
 			ms.role, COALESCE(w.delivered_seq, 0) AS delivered_seq, COALESCE(w.read_seq, 0) AS read_seq,
 			(SELECT MIN(m.from_seq) FROM members m
 				WHERE m.conversation_id = ms.conversation_id AND m.user_id = ms.user_id) AS first_seq,
@@ -105,8 +107,11 @@ func selectConversations(tx *Tx, condition string, args ...any) ([]Conversation,
 		FROM memberships ms
 		CROSS JOIN conversations c
 		LEFT JOIN watermarks w ON w.user_id = ms.user_id AND w.conversation_id = ms.conversation_id
-		WHERE c.conversation_id = ms.conversation_id AND `+condition, append([]any{MaxUnread}, args...)...)
-	if err != nil {
+		WHERE c.conversation_id = ms.conversation_id AND ` + condition
+	if planted.On(planted.UnreadCountsOwn) {
+		query = strings.Replace(query, ` AND e.sender_id <> ms.user_id`, ``, 1)
+	}
+	if err := tx.Select(&rows, query, append([]any{MaxUnread}, args...)...); err != nil {
 		return nil, err
 	}
 	found := make([]Conversation, len(rows))

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"holdline/internal/planted"
 )
 
 // userPlace is one user's place in one conversation.
@@ -62,6 +64,9 @@ func (s *Store) writeReceipts(batch []*userMoves) error {
 				receipts = append(receipts, []any{p.ConversationID, kind, p.UserID, seq, now})
 			}
 			delivered := max(p.DeliveredSeq, m.delivered, m.read)
+			if planted.On(planted.ReceiptsGoBack) {
+				delivered = max(m.delivered, m.read)
+			}
 			if delivered > p.DeliveredSeq {
 				row(receiptDelivered, delivered)
 			}

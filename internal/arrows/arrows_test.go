@@ -28,14 +28,15 @@ type rule struct {
 var rules = []rule{
 	{"migrations", nil},
 	// The backends and the contract suite import the store, never the reverse.
-	{"store/sqlite", []string{"store", "migrations"}},
-	{"store/postgres", []string{"store", "migrations"}},
+	{"store/sqlite", []string{"store", "migrations", "internal/planted"}},
+	{"store/postgres", []string{"store", "migrations", "internal/planted"}},
 	{"store/storetest", []string{"store", "internal/testdb"}},
-	{"store", nil},
-	{"poller", []string{"store", "internal/eventjson"}},
-	{"api", []string{"store", "poller", "internal/eventjson"}},
+	{"store", []string{"internal/planted"}},
+	{"poller", []string{"store", "internal/eventjson", "internal/planted"}},
+	{"api", []string{"store", "poller", "internal/eventjson", "internal/planted"}},
 	// Small shared parts, and support for tests.
 	{"internal/arrows", nil},
+	{"internal/planted", nil},
 	{"internal/eventjson", []string{"store"}},
 	{"internal/contract", nil},
 	{"internal/testdb", []string{"internal/testdb/..."}},

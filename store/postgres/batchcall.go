@@ -12,6 +12,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"holdline/internal/planted"
 	"holdline/store"
 )
 
@@ -181,6 +182,13 @@ func newBatchCall(items []*store.Append) *batchCall {
 func (c *batchCall) arguments(stamp int64, now store.Millis) []driver.NamedValue {
 	var buf []byte
 	named := make([]driver.NamedValue, 0, 13)
+	places := c.places
+	if planted.On(planted.BatchReordered) {
+		places = slices.Clone(places)
+		for i, nth := range c.nths {
+			places[i] = c.counts[nth-1] + 1 - places[i]
+		}
+	}
 	add := func(v driver.Value) {
 		named = append(named, driver.NamedValue{Ordinal: len(named) + 1, Value: v})
 	}
@@ -196,7 +204,7 @@ func (c *batchCall) arguments(stamp int64, now store.Millis) []driver.NamedValue
 	integers(c.sessionUsers)
 	integers(c.sessions)
 	integers(c.nths)
-	integers(c.places)
+	integers(places)
 	integers(c.senders)
 	texts(c.clients)
 	texts(c.texts)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"holdline/internal/planted"
 	"holdline/store"
 )
 
@@ -71,7 +72,11 @@ func (b *Backend) prepareBatchConn(ctx context.Context, pool *sqlx.DB) (*batchCo
 		return nil, err
 	}
 	c := &batchConn{Conn: conn}
-	if _, err := conn.ExecContext(ctx, lanePlans); err != nil {
+	settings := lanePlans
+	if planted.On(planted.CommitNotDurable) {
+		settings += `; SET synchronous_commit = off`
+	}
+	if _, err := conn.ExecContext(ctx, settings); err != nil {
 		c.close()
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 
+	"holdline/internal/planted"
 	"holdline/store"
 )
 
@@ -83,8 +84,10 @@ func (b *Backend) CloseHorizon(ctx context.Context) error {
 	}
 	for k := closed + 1; k < h; k++ {
 		// A transaction of its own: the next one must see what the lock waited for.
-		if err := b.step(ctx, `SELECT pg_advisory_xact_lock(?::bigint)`, horizonKey+k); err != nil {
-			return err
+		if !planted.On(planted.HorizonClosedEarly) {
+			if err := b.step(ctx, `SELECT pg_advisory_xact_lock(?::bigint)`, horizonKey+k); err != nil {
+				return err
+			}
 		}
 		if err := b.step(ctx, `UPDATE horizon SET closed = ? WHERE id = 1 AND closed = ?`, k, k-1); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"holdline/internal/planted"
 	"holdline/store"
 )
 
@@ -81,7 +82,8 @@ func (b *Backend) AppendBatch(items []*store.Append, _ bool, committed func([]st
 	if err := b.takeTurn(ctx); err != nil {
 		return err
 	}
-	defer b.endTurn()
+	endTurn := b.endTurn
+	defer func() { endTurn() }()
 	if b.batch == nil {
 		if err := b.prepareBatch(ctx); err != nil {
 			return classify(err)
@@ -105,18 +107,39 @@ func (b *Backend) AppendBatch(items []*store.Append, _ bool, committed func([]st
 		}
 		return classify(err)
 	}
+	if planted.On(planted.AckBeforeCommit) {
+		kept, endTurn = true, func() { go b.commitLater() }
+		committed(events)
+		return nil
+	}
+	if planted.On(planted.SeqReused) {
+		committed(events)
+		time.Sleep(slowDisk)
+	}
 	if _, err := b.batch.commit.Exec(); err != nil {
 		_, _ = b.batch.rollback.Exec() // after some errors the transaction stays open
 		return classifyCommit(err)
 	}
 	kept = true
-	committed(events)
+	if !planted.On(planted.SeqReused) {
+		committed(events)
+	}
 	if len(b.clientIDs.recent) >= foldAfter {
 		if err := b.fold(ctx, &b.clientIDs); err != nil {
 			b.log.Warn("client_ids were not brought forward; it is tried again after the next send", "error", err)
 		}
 	}
 	return nil
+}
+
+// slowDisk is what a planted fault adds to a commit, so that a kill falls into it.
+const slowDisk = 20 * time.Millisecond
+
+// commitLater is the planted fault AckBeforeCommit: nobody waits for it.
+func (b *Backend) commitLater() {
+	defer b.endTurn()
+	time.Sleep(slowDisk)
+	_, _ = b.batch.commit.Exec() // nobody hears of it
 }
 
 // append checks, numbers and inserts the items; it returns the new events in order.
@@ -131,7 +154,7 @@ func (s *batchStatements) append(items []*store.Append, ids *clientIDs) ([]store
 	now := store.MillisOf(s.clock())
 	heads := make(map[store.ID]*head, len(items))
 	events := make([]store.Event, 0, len(items))
-	for _, item := range items {
+	for i, item := range items {
 		send := &item.Send
 		var session, member bool
 		if err := s.allowed.QueryRow(send.Actor.UserID, send.Actor.SessionID, send.ConversationID).Scan(&session, &member); err != nil {
@@ -153,7 +176,15 @@ func (s *batchStatements) append(items []*store.Append, ids *clientIDs) ([]store
 		if err != nil {
 			return nil, err
 		}
-		e := store.NewMessage(send, h.seq+1, max(now, h.acceptedAt), stamp)
+		acceptedAt := max(now, h.acceptedAt)
+		if planted.On(planted.ClockTrusted) {
+			acceptedAt = now
+		}
+		e := store.NewMessage(send, h.seq+1, acceptedAt, stamp)
+		if planted.On(planted.BatchLosesOne) && i > 0 && i == len(items)-1 {
+			item.Event = e
+			continue
+		}
 		result, err := s.insert.Exec(e.ConversationID, e.Seq, e.SenderID, e.ClientID, e.Text, e.TargetSeq, e.AcceptedAt, e.Stamp)
 		if err != nil {
 			return nil, err
