@@ -110,8 +110,9 @@ func (p *process) start(ctx context.Context) error {
 func (p *process) launch() (exited chan struct{}, err error) {
 	cmd := exec.Command(p.program, p.args...) //nolint:noctx // the run ends it itself
 	for _, pair := range os.Environ() {
-		// What an operator has set for their own server is not for this one.
-		if !strings.HasPrefix(pair, "HOLDLINE_") {
+		// What an operator has set for their own server is not for this one; what
+		// a test has set is.
+		if !strings.HasPrefix(pair, "HOLDLINE_") || strings.HasPrefix(pair, "HOLDLINE_TEST_") {
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
