@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -188,7 +189,7 @@ func TestInboxStreamOfAge(t *testing.T) {
 	var last frame
 	for {
 		f, err := s.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		must(t, err)
@@ -222,7 +223,7 @@ func TestInboxStreamsEndWhenTheServerDrains(t *testing.T) {
 		var last frame
 		for {
 			f, err := s.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			must(t, err)
