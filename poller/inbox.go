@@ -374,7 +374,7 @@ func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 	}
 	for _, r := range waiting {
 		// What has come late, from before the cursor, has been given already.
-		if r.stamp > i.place.t {
+		if r = i.p.inboxes.receipts.newest(r); r.stamp > i.place.t {
 			out.batch.Receipts = append(out.batch.Receipts, r)
 		}
 	}

@@ -175,7 +175,7 @@ func (in *inboxes) readMoves(conversations []store.ID) {
 	defer cancel()
 	moves, err := in.p.log.MovesIn(ctx, conversations, in.closed.Load())
 	if err == nil {
-		err = in.deliverMoves(ctx, moves)
+		err = in.deliverMoves(ctx, moves, false)
 	}
 	if err != nil && in.p.ctx.Err() == nil {
 		in.p.logger.Warn("poller: reading receipts failed; they come with the next sweep", "error", err)
@@ -183,8 +183,9 @@ func (in *inboxes) readMoves(conversations []store.ID) {
 }
 
 // deliverMoves hands moves to the inboxes of the conversations' members, but for
-// conversations too large to name people.
-func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove) error {
+// conversations too large to name people. What was told before is told again
+// only if again: somebody's interests may be newer.
+func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove, again bool) error {
 	var conversations []store.ID
 	for i := range moves {
 		if in.wanted(moves[i].ConversationID) {
@@ -206,7 +207,10 @@ func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove
 		if !named[m.ConversationID] {
 			continue
 		}
-		r := in.receipts.note(m)
+		r, news := in.receipts.tell(m, true)
+		if !news && !again {
+			continue
+		}
 		for _, u := range in.index[m.ConversationID] {
 			if !m.Concerns(u.id) {
 				continue
@@ -236,7 +240,7 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 		for _, h := range heads {
 			in.mark(h)
 		}
-		if err := in.deliverMoves(ctx, changes.Moves); err != nil {
+		if err := in.deliverMoves(ctx, changes.Moves, true); err != nil {
 			return err
 		}
 	}

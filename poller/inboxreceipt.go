@@ -30,7 +30,8 @@ type receiptBook struct {
 
 type notedReceipt struct {
 	*Receipt
-	at time.Time
+	at   time.Time
+	told bool // to all inboxes that were open
 }
 
 // bookAge is how long a receipt is remembered: longer than a read can take.
@@ -40,14 +41,33 @@ func (b *receiptBook) init() { b.latest = make(map[receiptKey]notedReceipt) }
 
 // note returns the receipt of a move, or a later one that is known.
 func (b *receiptBook) note(m *store.WatermarkMove) *Receipt {
+	r, _ := b.tell(m, false)
+	return r
+}
+
+// tell is note for a receipt that goes to all inboxes now, if all; news is
+// false when the same one did before.
+func (b *receiptBook) tell(m *store.WatermarkMove, all bool) (r *Receipt, news bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	key := receiptKey{m.ConversationID, m.UserID}
-	if known, ok := b.latest[key]; ok && (known.delivered > m.DeliveredSeq || known.read > m.ReadSeq) {
+	known, ok := b.latest[key]
+	if !ok || m.DeliveredSeq > known.delivered || m.ReadSeq > known.read || m.Stamp > known.stamp {
+		known = notedReceipt{Receipt: newReceipt(m)}
+	}
+	news = !known.told
+	known.at, known.told = time.Now(), known.told || all
+	b.latest[key] = known
+	return known.Receipt, news
+}
+
+// newest returns the latest that is known in a receipt's place.
+func (b *receiptBook) newest(r *Receipt) *Receipt {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known, ok := b.latest[r.receiptKey]; ok {
 		return known.Receipt
 	}
-	r := newReceipt(m)
-	b.latest[key] = notedReceipt{r, time.Now()}
 	return r
 }
 
