@@ -32,6 +32,7 @@ type tortureRunCmd struct {
 	Duration time.Duration `default:"30s" help:"How long to torture; setting up and the end come on top."`
 	Clients  int           `default:"16" help:"How many clients, two for each user."`
 	Rate     int           `default:"50" help:"Messages a second, all clients together."`
+	Patience time.Duration `hidden:"" help:"How long to wait in the end for what readers lack."`
 	Seed     *int64        `placeholder:"N" help:"The same seed makes the same plan. By default it is chosen, and told."`
 	Keep     string        `placeholder:"FOLDER" type:"path" help:"Keep the history, the plan and what the servers wrote here. By default they are kept in a temporary folder, and only if a promise was broken."`
 }
@@ -50,7 +51,7 @@ func (t *tortureRunCmd) Run(ctx context.Context, c *console) (err error) {
 	}
 	o := torture.Options{
 		Program: program, Database: t.Database, Nodes: t.Nodes, Hints: t.Hints, Servers: t.Server, Accounts: t.Accounts,
-		Duration: t.Duration, Clients: t.Clients, Rate: t.Rate, Keep: t.Keep, Progress: c.err,
+		Duration: t.Duration, Clients: t.Clients, Rate: t.Rate, Patience: t.Patience, Keep: t.Keep, Progress: c.err,
 	}
 	if t.Accounts != "" && len(t.Server) == 0 {
 		return usagef("--accounts is for --server; servers of the run's own get accounts of its own")

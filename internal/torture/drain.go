@@ -54,9 +54,13 @@ func (r *run) drain(ctx context.Context) ([]history.Conversation, error) {
 		followers[i] = follow(ctx, c, Leg{Lasts: drainLeg, Node: i, Direct: i%2 == 0, Header: i%3 == 0, Wait: 1, Limit: 1000})
 	}
 	// The inboxes go on after their last event, for the receipts.
-	late := waitFor(ctx, followers, eventsWait, func(f *follower) bool { return f.chain.complete(e, r.rec.now()) })
+	patience := eventsWait
+	if p := r.options.Patience; p > 0 {
+		patience = p
+	}
+	late := waitFor(ctx, followers, patience, func(f *follower) bool { return f.chain.complete(e, r.rec.now()) })
 	for _, f := range late {
-		r.rec.problem("%v is not at its end after %v", f.chain, eventsWait)
+		r.rec.problem("%v is not at its end after %v", f.chain, patience)
 	}
 	for _, f := range followers {
 		f.chain.markComplete()
@@ -67,7 +71,7 @@ func (r *run) drain(ctx context.Context) ([]history.Conversation, error) {
 	if err := r.settle(ctx, e); err != nil {
 		return nil, err
 	}
-	waitFor(ctx, followers, receiptsWait, func(f *follower) bool { return f.chain.told(e, r.hides) })
+	waitFor(ctx, followers, min(receiptsWait, patience), func(f *follower) bool { return f.chain.told(e, r.hides) })
 	for _, f := range followers {
 		f.end()
 		f.chain.markTold()

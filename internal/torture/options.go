@@ -39,6 +39,9 @@ type Options struct {
 	Duration time.Duration // of the plan; setting up and the end come on top
 	Clients  int
 	Rate     int // sends a second, all clients together
+	// Patience is how long, in the end, events are waited for that readers lack;
+	// 0: 45 s, which is enough on any machine.
+	Patience time.Duration
 
 	// Keep is a folder for the history, made if missing. Empty: a new folder
 	// below TMPDIR, which is removed if all promises held.
