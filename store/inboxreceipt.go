@@ -133,7 +133,7 @@ func (s *Store) WatermarksIn(ctx context.Context, conversations []ID) ([]Waterma
 	return s.MovesIn(ctx, conversations, 0)
 }
 
-// caughtUpPage is how many conversations NoteCaughtUp looks at at once.
+// caughtUpPage is how many conversations NoteCaughtUp reads together.
 const caughtUpPage = 500
 
 // CaughtUp is what a catch-up has given: everything with a stamp above Since

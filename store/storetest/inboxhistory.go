@@ -401,7 +401,7 @@ func (h *history) caughtUpTo(user store.ID, c store.CaughtUp) map[store.ID]int64
 	return got
 }
 
-// closedStamp waits until all there is is closed, and returns the closed stamp.
+// closedStamp waits until everything is closed, and returns the closed stamp.
 func (w *world) closedStamp() int64 {
 	w.Helper()
 	w.closed()
