@@ -25,7 +25,8 @@ type databaseFlags struct {
 	SQLiteMaxSize         byteSize `name:"sqlite-max-size" setting:"" group:"database" default:"0" min:"1MiB" max:"16384GiB" orzero:"" help:"How large the SQLite file may grow before sends are refused with 507; 0 for as large as the disk lets it."`
 	AllowUnsafeDurability bool     `setting:"" group:"database" help:"Run on a PostgreSQL server with fsync or synchronous_commit off, where a crash can lose messages that were accepted. Refused without this."`
 
-	clock func() time.Time // nil for the machine's; holdline torture has one of its own
+	clock   func() time.Time                  // nil for the machine's; holdline torture has one of its own
+	observe func(store.Backend) store.Backend // what stands between the server and its database; nil for nothing
 }
 
 // backend is a database that can be brought up to date and stored in.

@@ -110,9 +110,13 @@ func (s *serveCmd) start(ctx context.Context, log *slog.Logger, address net.Addr
 		}
 		r.unlock = release
 	}
-	b, err := s.open(ctx, log, false)
+	opened, err := s.open(ctx, log, false)
 	if err != nil {
 		return r, err
+	}
+	var b store.Backend = opened
+	if s.observe != nil {
+		b = s.observe(b)
 	}
 	if r.hints, err = s.hints(log); err != nil {
 		return r, errors.Join(err, b.Close())

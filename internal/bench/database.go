@@ -43,7 +43,8 @@ type Setting struct {
 type scratch struct {
 	url      string // as `serve` takes it
 	name     string // the same without a password
-	describe func(ctx context.Context) (Database, error)
+	open     func(ctx context.Context) (store.Backend, error)
+	describe func(ctx context.Context, b store.Backend) (Database, error)
 	drop     func() error
 }
 
@@ -72,6 +73,19 @@ func newScratch(ctx context.Context, database string) (*scratch, error) {
 	return nil, fmt.Errorf("--database: %q is neither sqlite:PATH nor postgres://…", database)
 }
 
+// isFile reports whether it is a SQLite file.
+func (s *scratch) isFile() bool { return strings.HasPrefix(s.url, "sqlite:") }
+
+// with runs fn on the database as the server opens it, without a server.
+func (s *scratch) with(ctx context.Context, fn func(b store.Backend) error) (err error) {
+	b, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	return fn(b)
+}
+
 // removeFiles removes a SQLite file and what belongs to it.
 func removeFiles(path string) error {
 	files, err := filepath.Glob(path + "*")
@@ -86,12 +100,8 @@ func scratchFile(path string, drop func() error) *scratch {
 		url:  "sqlite:" + path,
 		name: "sqlite:" + path,
 		drop: drop,
-		describe: func(ctx context.Context) (_ Database, err error) {
-			b, err := sqlite.Open(ctx, sqlite.Options{Path: path})
-			if err != nil {
-				return Database{}, err
-			}
-			defer func() { err = errors.Join(err, b.Close()) }()
+		open: func(ctx context.Context) (store.Backend, error) { return sqlite.Open(ctx, sqlite.Options{Path: path}) },
+		describe: func(ctx context.Context, b store.Backend) (Database, error) {
 			d := Database{Kind: "sqlite", Where: path}
 			disk, err := describeDisk(filepath.Dir(path))
 			if err != nil {
@@ -147,7 +157,10 @@ func scratchPostgres(ctx context.Context, server string) (*scratch, error) {
 			}
 			return nil
 		},
-		describe: func(ctx context.Context) (Database, error) { return describePostgres(ctx, u.String()) },
+		open: func(ctx context.Context) (store.Backend, error) {
+			return postgres.Open(ctx, postgres.Options{URL: u.String()})
+		},
+		describe: describePostgres,
 	}, nil
 }
 
@@ -163,14 +176,9 @@ func execute(ctx context.Context, server, statement string) (err error) {
 	return err
 }
 
-func describePostgres(ctx context.Context, database string) (_ Database, err error) {
-	b, err := postgres.Open(ctx, postgres.Options{URL: database})
-	if err != nil {
-		return Database{}, err
-	}
-	defer func() { err = errors.Join(err, b.Close()) }()
+func describePostgres(ctx context.Context, b store.Backend) (Database, error) {
 	d := Database{Kind: "postgres"}
-	err = b.Write(ctx, func(tx *store.Tx) error {
+	err := b.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.Get(&d.Version, "SELECT current_setting('server_version')"); err != nil {
 			return err
 		}

@@ -40,33 +40,56 @@ func measureIdle(ctx context.Context, o *Options, w *world) (*IdleResult, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &IdleResult{Readers: o.IdleReaders, Conversations: len(conversations)}
-	// A fresh server: what hashing passwords left behind in memory would hide growth.
-	err = w.alone(ctx, MeasureIdle, func(server *child) error {
-		request := func(i int) []byte {
+	r, err := w.idle(ctx, idling{
+		name: MeasureIdle, readers: o.IdleReaders, conversations: len(conversations), hold: o.IdleHold,
+		open: streamsThat(func(addr string, i int) []byte {
 			// The readers of one conversation are different users, as far as there are.
-			return streamRequest(server.addr, conversations[i%len(conversations)], w.users[i/len(conversations)%len(w.users)].token, 1)
-		}
-		warm, err := openStreams(ctx, server.addr, min(warmUpReaders, o.IdleReaders), 512, request)
+			return streamRequest(addr, conversations[i%len(conversations)], w.users[i/len(conversations)%len(w.users)].token, 1)
+		}),
+	})
+	return &r, err
+}
+
+// idling is a crowd that gets nothing.
+type idling struct {
+	name                   string // of the measurement
+	readers, conversations int
+	hold                   time.Duration
+	open                   func(ctx context.Context, addr string, n int) (idlers, error)
+}
+
+// idlers are the connections of an open crowd.
+type idlers interface {
+	// stillThere returns how many had heartbeats; one that has ended is an error.
+	stillThere() (heartbeats int, err error)
+	close()
+}
+
+// idle opens a crowd on a fresh server and reads the server's memory. (On one
+// that is not, what hashing passwords left behind would hide growth.)
+func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
+	r = IdleResult{Readers: i.readers, Conversations: i.conversations}
+	err = w.alone(ctx, i.name, func(server *child) error {
+		warm, err := i.open(ctx, server.addr, min(warmUpReaders, i.readers))
 		if err != nil {
 			return err
 		}
-		closeStreams(warm)
+		warm.close()
 		if r.BeforeKiB, err = settledRSS(ctx, server); err != nil {
 			return err
 		}
-		streams, err := openStreams(ctx, server.addr, o.IdleReaders, 512, request)
+		crowd, err := i.open(ctx, server.addr, i.readers)
 		if err != nil {
-			return fmt.Errorf("idle: %w", err)
+			return fmt.Errorf("%s: %w", i.name, err)
 		}
-		defer closeStreams(streams)
+		defer crowd.close()
 		if r.ConnectedKiB, err = settledRSS(ctx, server); err != nil {
 			return err
 		}
-		o.progress("idle: %d readers connected, %.1f KiB each; holding them for %v",
-			o.IdleReaders, float64(r.ConnectedKiB-r.BeforeKiB)/float64(o.IdleReaders), o.IdleHold)
+		w.o.progress("%s: %d readers connected, %.1f KiB each; holding them for %v",
+			i.name, i.readers, float64(r.ConnectedKiB-r.BeforeKiB)/float64(i.readers), i.hold)
 		held, used := time.Now(), cpuTime(server.pid())
-		if _, err := (pace{start: held.Add(o.IdleHold)}).wait(ctx, 0); err != nil {
+		if _, err := (pace{start: held.Add(i.hold)}).wait(ctx, 0); err != nil {
 			return err
 		}
 		r.HoldSeconds = time.Since(held).Seconds()
@@ -74,19 +97,31 @@ func measureIdle(ctx context.Context, o *Options, w *world) (*IdleResult, error)
 		if r.HeldKiB, err = settledRSS(ctx, server); err != nil {
 			return err
 		}
-		r.PerReader = float64(max(r.ConnectedKiB, r.HeldKiB)-r.BeforeKiB) / float64(o.IdleReaders)
-		r.Heartbeats, err = stillThere(streams)
-		o.progress("idle: %.1f KiB each at the end, %d of %d had heartbeats", r.PerReader, r.Heartbeats, o.IdleReaders)
+		r.PerReader = float64(max(r.ConnectedKiB, r.HeldKiB)-r.BeforeKiB) / float64(i.readers)
+		r.Heartbeats, err = crowd.stillThere()
+		w.o.progress("%s: %.1f KiB each at the end, %d of %d had heartbeats", i.name, r.PerReader, r.Heartbeats, i.readers)
 		return err
 	})
 	return r, err
 }
 
+// idleStreams are streams that nobody reads.
+type idleStreams []*stream
+
+func streamsThat(request func(addr string, i int) []byte) func(ctx context.Context, addr string, n int) (idlers, error) {
+	return func(ctx context.Context, addr string, n int) (idlers, error) {
+		s, err := openStreams(ctx, addr, n, 512, func(i int) []byte { return request(addr, i) })
+		return idleStreams(s), err
+	}
+}
+
+func (s idleStreams) close() { closeStreams(s) }
+
 // stillThere reads what has come on each stream since it was opened, and
 // counts those with a heartbeat beyond the first, which opens every stream. An
 // ended stream is an error: its memory was not measured.
-func stillThere(streams []*stream) (heartbeats int, err error) {
-	for i, s := range streams {
+func (s idleStreams) stillThere() (heartbeats int, err error) {
+	for i, one := range s {
 		seen := 0
 		count := func(frame []byte) {
 			if isHeartbeat(frame) {
@@ -94,17 +129,17 @@ func stillThere(streams []*stream) (heartbeats int, err error) {
 			}
 		}
 		// Everything has long arrived, so that a short wait tells the end of it.
-		if err := s.w.conn.SetReadDeadline(time.Now().Add(5 * time.Millisecond)); err != nil {
+		if err := one.w.conn.SetReadDeadline(time.Now().Add(5 * time.Millisecond)); err != nil {
 			return heartbeats, err
 		}
 		for {
-			err := s.read(count)
+			err := one.read(count)
 			var timeout interface{ Timeout() bool }
 			if errors.As(err, &timeout) && timeout.Timeout() {
 				break
 			}
 			if err != nil {
-				return heartbeats, fmt.Errorf("idle: reader %d of %d was cut: %w", i+1, len(streams), err)
+				return heartbeats, fmt.Errorf("idle: reader %d of %d was cut: %w", i+1, len(s), err)
 			}
 			if seen > 1 {
 				break

@@ -14,6 +14,13 @@ type Report struct {
 	Fanout  *FanoutResult  `json:"fanout,omitempty"`
 	Idle    *IdleResult    `json:"idle,omitempty"`
 
+	Inbox     *InboxResult     `json:"inbox,omitempty"`
+	CatchUp   *CatchUpResult   `json:"catchup,omitempty"`
+	Return    *ReturnResult    `json:"return,omitempty"`
+	InboxIdle *InboxIdleResult `json:"inboxidle,omitempty"`
+	Acks      *AcksResult      `json:"acks,omitempty"`
+	Horizon   *HorizonResult   `json:"horizon,omitempty"`
+
 	Bars []Bar `json:"bars"`
 }
 
@@ -61,4 +68,9 @@ const (
 	barReceiveP99   = 5.0  // ms from the 201 to the frame
 	barFanout       = 0.85 // of the bare loop
 	barIdle         = 8.0  // KiB resident per reader
+
+	barCursor    = 128.0 // characters, the longest
+	barInboxIdle = 4.0   // KiB resident per inbox stream, above a plain one
+	barInboxPoll = 12.0  // KiB resident per inbox long-poll
+	barAckWrites = 1.0   // a second and reader
 )

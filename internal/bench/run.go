@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"holdline/store"
 )
 
 // Run measures what o asks for and reports it. On an error the report holds
@@ -32,7 +34,10 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	if err := w.settle(ctx); err != nil {
 		return r, err
 	}
-	if r.Database, err = w.scratch.describe(ctx); err != nil {
+	if err := w.scratch.with(ctx, func(b store.Backend) (err error) {
+		r.Database, err = w.scratch.describe(ctx, b)
+		return err
+	}); err != nil {
 		return r, err
 	}
 	for _, m := range []struct {
@@ -43,6 +48,12 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		{MeasureReceive, func() (err error) { r.Receive, err = measureReceive(ctx, &o, w); return err }},
 		{MeasureFanout, func() (err error) { r.Fanout, err = measureFanout(ctx, &o, w); return err }},
 		{MeasureIdle, func() (err error) { r.Idle, err = measureIdle(ctx, &o, w); return err }},
+		{MeasureInbox, func() (err error) { r.Inbox, err = measureInbox(ctx, &o, w); return err }},
+		{MeasureCatchUp, func() (err error) { r.CatchUp, err = measureCatchUp(ctx, &o, w); return err }},
+		{MeasureReturn, func() (err error) { r.Return, err = measureReturn(ctx, &o, w); return err }},
+		{MeasureInboxIdle, func() (err error) { r.InboxIdle, err = measureInboxIdle(ctx, &o, w); return err }},
+		{MeasureAcks, func() (err error) { r.Acks, err = measureAcks(ctx, &o, w); return err }},
+		{MeasureHorizon, func() (err error) { r.Horizon, err = measureHorizon(ctx, &o, w); return err }},
 	} {
 		if !slices.Contains(o.Only, m.name) {
 			continue
@@ -72,5 +83,15 @@ func (r *Report) setBars() {
 	}
 	if r.Idle != nil {
 		r.atMost("idle: resident per SSE reader", r.Idle.PerReader, barIdle, "KiB")
+	}
+	if r.Inbox != nil {
+		r.atMost("inbox: longest cursor", float64(r.Inbox.CursorMax), barCursor, "characters")
+	}
+	if r.InboxIdle != nil {
+		r.atMost("inboxidle: resident per stream, above a plain one", r.InboxIdle.Above, barInboxIdle, "KiB")
+		r.atMost("inboxidle: resident per long-poll", r.InboxIdle.Polls.PerReader, barInboxPoll, "KiB")
+	}
+	if r.Acks != nil {
+		r.atMost("acks: database writes a second and reader", r.Acks.PerReader, barAckWrites, "")
 	}
 }

@@ -35,6 +35,20 @@ func small(t *testing.T, database string) Options {
 
 		IdleReaders: 20,
 		IdleHold:    time.Millisecond,
+
+		InboxConversations: 6,
+		InboxRate:          100,
+		InboxMoving:        4,
+		Away:               400 * time.Millisecond,
+		CatchUpMoved:       []int{2, 6},
+
+		ReturnReaders: 60,
+
+		InboxIdleReaders:       20,
+		InboxIdleConversations: 3,
+
+		AckRate:    100,
+		AckReaders: 5,
 	}
 }
 
@@ -71,7 +85,30 @@ func TestEverythingIsMeasured(t *testing.T) {
 			if r.Idle.BeforeKiB <= 0 || r.Idle.ConnectedKiB <= 0 {
 				t.Errorf("idle: %+v", r.Idle)
 			}
-			if len(r.Bars) != 4 {
+			if d := r.Inbox.Rounds[0]; d.Inbox.Delivery.Count != 20 || d.Plain.Delivery.Count != 20 {
+				t.Errorf("inbox: %d and %d of 20 messages", d.Inbox.Delivery.Count, d.Plain.Delivery.Count)
+			}
+			if r.Inbox.CursorMedian < 10 || r.Inbox.CursorMax > 128 || r.Inbox.CursorMax < r.Inbox.CursorMedian {
+				t.Errorf("cursors of %d and at most %d characters", r.Inbox.CursorMedian, r.Inbox.CursorMax)
+			}
+			for i, run := range r.CatchUp.Runs {
+				if run.Moved != []int{2, 6}[i] || run.Requests != 1 || run.Counts.Statements < 2 || run.Counts.Reads < 1 || run.ColdAll < run.ColdFirst || run.Ratio <= 0 {
+					t.Errorf("catchup: %+v", run)
+				}
+			}
+			if d := r.Return.Rounds[0]; d.Inbox.Count != 60 || d.Plain.Count != 60 || r.Return.Last < r.Return.P99 || r.Return.Ratio <= 0 {
+				t.Errorf("return: %+v", r.Return)
+			}
+			if i := r.InboxIdle; i.Plain.ConnectedKiB <= 0 || i.Streams.ConnectedKiB <= 0 || i.Polls.ConnectedKiB <= 0 {
+				t.Errorf("inboxidle: %+v", i)
+			}
+			if a := r.Acks.Rounds[0]; a.Latency.Count == 0 || a.PerSecond <= 0 {
+				t.Errorf("acks: %+v", a)
+			}
+			if h := r.Horizon; h.Rounds[0].PerSecond <= 0 || h.Batch <= 0 || h.With <= 0 || h.Share >= 1 {
+				t.Errorf("horizon: %+v", h)
+			}
+			if len(r.Bars) != 8 {
 				t.Errorf("%d bars: %+v", len(r.Bars), r.Bars)
 			}
 		})

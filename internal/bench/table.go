@@ -23,6 +23,7 @@ func (r *Report) WriteTable(out io.Writer) error {
 	if r.Idle != nil {
 		p.idle(r.Idle)
 	}
+	p.inboxes(r)
 	p.bars(r.Bars)
 	if p.err != nil {
 		return p.err

@@ -14,8 +14,12 @@ import (
 // measured call may take, so that a server that hangs fails the run.
 const ioTimeout = 30 * time.Second
 
-// maxHead bounds the head of an answer and a finite body.
-const maxHead = 64 << 10
+// maxHead bounds the head of an answer, maxBody a finite body: a page ends at
+// about 1 MiB of events, and receipts come on top.
+const (
+	maxHead = 64 << 10
+	maxBody = 4 << 20
+)
 
 // wire is one HTTP/1.1 client connection. It is used by one goroutine at a time.
 type wire struct {
@@ -112,9 +116,10 @@ func (w *wire) readBody(h head) ([]byte, error) {
 		return w.readChunks()
 	case h.length < 0:
 		return nil, errors.New("answer without a length: it would last until the connection closes")
-	case h.length > maxHead:
-		return nil, fmt.Errorf("answer of %d bytes is longer than %d", h.length, maxHead)
+	case h.length > maxBody:
+		return nil, fmt.Errorf("answer of %d bytes is longer than %d", h.length, maxBody)
 	}
+	w.reserve(int(h.length))
 	for int64(w.end-w.start) < h.length {
 		if err := w.fill(); err != nil {
 			return nil, err
@@ -137,9 +142,10 @@ func (w *wire) readChunks() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if int64(len(body))+size > maxHead {
-			return nil, fmt.Errorf("answer is longer than %d bytes", maxHead)
+		if int64(len(body))+size > maxBody {
+			return nil, fmt.Errorf("answer is longer than %d bytes", maxBody)
 		}
+		w.reserve(int(size))
 		for int64(w.end-w.start) < size {
 			if err := w.fill(); err != nil {
 				return nil, err
@@ -181,6 +187,19 @@ func (w *wire) line() ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// reserve makes room for n bytes that have not been consumed.
+func (w *wire) reserve(n int) {
+	if w.start+n <= len(w.buf) {
+		return
+	}
+	buf := w.buf
+	if n > len(buf) {
+		buf = make([]byte, n)
+	}
+	w.end = copy(buf, w.buf[w.start:w.end])
+	w.start, w.buf = 0, buf
 }
 
 // fill reads once, making room first. A connection that ends is

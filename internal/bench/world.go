@@ -59,15 +59,30 @@ func (w *world) groups(ctx context.Context, n int) ([]string, error) {
 	for i, u := range w.users {
 		handles[i] = u.handle
 	}
-	ids := make([]string, n)
+	all := make([]group, n)
+	for i := range all {
+		all[i] = group{creator: w.users[i%len(w.users)], members: handles}
+	}
+	return w.makeGroups(ctx, all)
+}
+
+// group is a conversation to be made.
+type group struct {
+	creator account
+	members []string // handles, the creator's among them or not
+}
+
+// makeGroups makes conversations and returns their ids.
+func (w *world) makeGroups(ctx context.Context, groups []group) ([]string, error) {
+	ids := make([]string, len(groups))
 	err := w.alone(ctx, "setup", func(server *child) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(setUpAtOnce)
-		for i := range ids {
+		for i, one := range groups {
 			g.Go(func() error {
-				in := map[string]any{"kind": "group", "members": handles, "title": fmt.Sprintf("Group %d", i)}
+				in := map[string]any{"kind": "group", "members": one.members, "title": fmt.Sprintf("Group %d", i)}
 				var out struct{ ID string }
-				err := call(ctx, server.addr, "POST", "/v1/conversations", w.users[i%len(w.users)].token, in, &out)
+				err := call(ctx, server.addr, "POST", "/v1/conversations", one.creator.token, in, &out)
 				if err == nil && len(out.ID) != idChars {
 					err = fmt.Errorf("a conversation's id is %q, not %d characters", out.ID, idChars)
 				}
@@ -101,8 +116,12 @@ func (w *world) messagesIn(ctx context.Context, addr string, conversations []str
 }
 
 // alone runs fn beside a server of its own on the scratch database.
-func (w *world) alone(ctx context.Context, name string, fn func(server *child) error) (err error) {
-	server, err := startChild(ctx, "holdline serve", w.o.Program, w.serveArgs(name)...)
+func (w *world) alone(ctx context.Context, name string, fn func(server *child) error) error {
+	return w.serving(ctx, w.serveArgs(name), fn)
+}
+
+func (w *world) serving(ctx context.Context, args []string, fn func(server *child) error) (err error) {
+	server, err := startChild(ctx, "holdline serve", w.o.Program, args...)
 	if err != nil {
 		return err
 	}
@@ -125,7 +144,11 @@ func (w *world) serveArgs(name string) []string {
 	if w.o.Profile != "" && name != "setup" {
 		args = []string{"bench", "serve", "--cpu-profile", filepath.Join(w.o.Profile, name+".pprof")}
 	}
-	return append(args, "--listen", "127.0.0.1:0", "--database", w.scratch.url, "--max-waiting-per-user", "1000000")
+	return append(args, w.serveFlags()...)
+}
+
+func (w *world) serveFlags() []string {
+	return []string{"--listen", "127.0.0.1:0", "--database", w.scratch.url, "--max-waiting-per-user", "1000000"}
 }
 
 // call makes one API call with JSON in and out. Every status but 2xx is an error.
