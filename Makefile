@@ -78,6 +78,16 @@ lint-openapi:
 generate: ## Make the generated code anew from openapi.yaml
 	go generate ./...
 
+# How long each torture run lasts.
+TORTURE ?= 60s
+
+.PHONY: torture
+torture: build ## Hold the promises under faults for TORTURE (60s) each: on SQLite, on PostgreSQL, and with two servers on one
+	@.ci/install || echo 'Going on without: what needs these fails and says so.'
+	bin/holdline torture --duration $(TORTURE)
+	bin/holdline torture --duration $(TORTURE) --database postgres
+	bin/holdline torture --duration $(TORTURE) --database postgres --nodes 2
+
 .PHONY: bench
 bench: build ## Measure this machine (make bench ARGS="--help" tells what)
 	@exec bin/holdline bench $(ARGS)
