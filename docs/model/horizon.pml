@@ -197,12 +197,14 @@ end:
 		atomic { hrow == 0 -> hrow = me+1 };                /* UPDATE … WHERE h = t */
 		if
 		:: d_step { h == t -> h = t+1; hrow = 0 }
-		:: d_step { h != t -> hrow = 0 }
+		:: d_step { h != t -> hrow = 0; k = 0 }
 		FAIL
 		fi
 	fi;
 #ifdef JUMP                     /* control: each mover closes the h that it moved, over unclosed ones */
 	d_step { n = t+1; k = t; t = 0 };
+#elif defined(OWNONLY)          /* control: who moved h closes it, and nobody else */
+	d_step { n = (k == 1 -> t+1 : 0); k = (k == 1 -> t : 0); t = 0 };
 #else
 	d_step { t = 0; k = closed+1; n = h };                  /* one statement */
 #endif

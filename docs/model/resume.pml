@@ -124,6 +124,8 @@ chan wire = [1] of { byte, byte, bit, byte, byte, byte, byte, byte, byte };  /* 
 #define GIVES(c) (owed[c] && ROOM(c))
 #ifdef NORESCAN                 /* control: a full inbox waits for T to move, instead of scanning what it owes */
 #define BEGINS   (K > T && !OWING || GIVABLE)
+#elif defined(BUSY)             /* control: a full inbox tries again at once, instead of waiting for closed to move */
+#define BEGINS   (K > T || OWING)
 #else
 #define BEGINS   (K > T || GIVABLE)
 #endif
