@@ -23,7 +23,7 @@ type AcksResult struct {
 // AcksRound is one run at the paced rate. A write is one reader's watermarks
 // moved in one transaction; it makes a row for delivered and one for read.
 type AcksRound struct {
-	PerSecond float64 `json:"per_second"` // acks that were answered
+	PerSecond float64 `json:"per_second"` // acks that were sent, and then answered
 	// Latency is from writing the request to its 204, which waits for the
 	// commit, and for the reader's second since the last one.
 	Latency      Latency `json:"latency"`
@@ -153,7 +153,7 @@ func (a *ackers) ack(reader int, seq int64) {
 	if err != nil {
 		a.errs = append(a.errs, err)
 	}
-	if a.window.holds(done) {
+	if a.window.holds(begun) {
 		a.times = append(a.times, done.Sub(begun))
 	}
 }

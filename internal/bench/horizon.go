@@ -195,7 +195,8 @@ func (r *HorizonResult) measurePart(ctx context.Context, b store.Backend, databa
 func writeSides(ctx context.Context, b store.Backend, conversation store.ID) [2]func() error {
 	write := func(more func(tx *store.Tx) error) error {
 		return b.Write(ctx, func(tx *store.Tx) error {
-			if _, err := tx.Exec(`UPDATE conversations SET last_accepted_at = last_accepted_at WHERE conversation_id = ?`, conversation); err != nil {
+			// Something has to change: SQLite does not write a page that is as it was.
+			if _, err := tx.Exec(`UPDATE conversations SET last_accepted_at = last_accepted_at + 1 WHERE conversation_id = ?`, conversation); err != nil {
 				return err
 			}
 			return more(tx)

@@ -55,7 +55,10 @@ type idling struct {
 	name                   string // of the measurement
 	readers, conversations int
 	hold                   time.Duration
-	open                   func(ctx context.Context, addr string, n int) (idlers, error)
+	// warm makes the server's caches, and those of its database, as large as
+	// they get before memory is read for the first time; nil for nothing.
+	warm func(ctx context.Context, server *child) error
+	open func(ctx context.Context, addr string, n int) (idlers, error)
 }
 
 // idlers are the connections of an open crowd.
@@ -75,6 +78,11 @@ func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
 			return err
 		}
 		warm.close()
+		if i.warm != nil {
+			if err := i.warm(ctx, server); err != nil {
+				return fmt.Errorf("%s: %w", i.name, err)
+			}
+		}
 		if r.BeforeKiB, err = settledRSS(ctx, server); err != nil {
 			return err
 		}

@@ -70,7 +70,9 @@ func (p *printer) comingBack(r *ReturnResult) {
 func (p *printer) inboxIdle(r *InboxIdleResult) {
 	p.head("inboxidle: %d users with %d conversations each, %d in all", r.Plain.Readers, r.Conversations, r.Plain.Conversations)
 	p.row("resident", "plain streams", "inbox streams", "inbox polls")
-	of := func(what string, cell func(i IdleResult) string) { p.row(what, cell(r.Plain), cell(r.Streams), cell(r.Polls)) }
+	of := func(what string, cell func(i IdleResult) string) {
+		p.row(what, cell(r.Plain), cell(r.Streams), cell(r.Polls))
+	}
 	of("before", func(i IdleResult) string { return fmt.Sprintf("%d KiB", i.BeforeKiB) })
 	of("all connected", func(i IdleResult) string { return fmt.Sprintf("%d KiB", i.ConnectedKiB) })
 	of("after the hold", func(i IdleResult) string { return fmt.Sprintf("%d KiB (%.0f s)", i.HeldKiB, i.HoldSeconds) })
@@ -82,7 +84,7 @@ func (p *printer) inboxIdle(r *InboxIdleResult) {
 
 func (p *printer) acks(r *AcksResult) {
 	p.head("acks: %.0f/s by %d readers of one conversation, each of every message", r.PerSecond, r.Readers)
-	p.row("round", "answered/s", "p50 ms", "p99 ms", "max ms", "writes/s", "rows/s", "transactions/s", "writes/s and reader", "busiest")
+	p.row("round", "acks/s", "p50 ms", "p99 ms", "max ms", "writes/s", "rows/s", "transactions/s", "writes/s and reader", "busiest")
 	for i, r := range r.Rounds {
 		p.row(i+1, fmt.Sprintf("%.0f", r.PerSecond), latencyCells(r.Latency), fmt.Sprintf("%.1f", r.Writes), fmt.Sprintf("%.1f", r.Rows),
 			fmt.Sprintf("%.1f", r.Transactions), fmt.Sprintf("%.2f", r.PerReader), fmt.Sprintf("%.2f", r.Busiest))

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -82,5 +83,41 @@ func TestAnswersThatAreNotHTTPAreRefused(t *testing.T) {
 		if err == nil {
 			t.Errorf("%.60q was read without an error", input)
 		}
+	}
+}
+
+func TestLongBodiesAreReadWhole(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 3*maxHead/16)
+	const next = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	for name, input := range map[string]string{
+		"with a length": fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(long), long),
+		"in chunks":     fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(long), long),
+	} {
+		w := scriptedWire(input+next, 1000)
+		for _, want := range []string{long, "ok"} {
+			h, err := w.readHead()
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if body, err := w.readBody(h); err != nil || string(body) != want {
+				t.Errorf("%s: %d bytes of %d, %v", name, len(body), len(want), err)
+			}
+		}
+	}
+}
+
+func TestMakingRoomKeepsWhatWasRead(t *testing.T) {
+	w := &wire{buf: []byte("xxabcx"), start: 2, end: 5}
+	w.reserve(4) // fits: nothing moves
+	if w.start != 2 {
+		t.Errorf("moved to %d", w.start)
+	}
+	w.reserve(6)
+	if w.start != 0 || string(w.buf[w.start:w.end]) != "abc" || len(w.buf) != 6 {
+		t.Errorf("moved to the front: %q of %d", w.buf[w.start:w.end], len(w.buf))
+	}
+	w.reserve(100)
+	if string(w.buf[w.start:w.end]) != "abc" || len(w.buf) < 100 {
+		t.Errorf("made longer: %q of %d", w.buf[w.start:w.end], len(w.buf))
 	}
 }
