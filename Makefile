@@ -88,6 +88,10 @@ torture: build ## Hold the promises under faults for TORTURE (60s) each: on SQLi
 	bin/holdline torture --duration $(TORTURE) --database postgres
 	bin/holdline torture --duration $(TORTURE) --database postgres --nodes 2
 
+.PHONY: model
+model: ## Check the formal models of docs/model with spin (a minute)
+	@docs/model/check
+
 .PHONY: bench
 bench: build ## Measure this machine (make bench ARGS="--help" tells what)
 	@exec bin/holdline bench $(ARGS)

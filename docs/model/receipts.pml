@@ -1,15 +1,16 @@
 /* receipts.pml: how far members have got, told to an inbox.
  *
  * Stands for store/receipt.go, receiptwriter.go and watermark.go (one watermark a member, moved forward with a stamp), the acks in
- * api/inbox.go (openInbox), store/inboxreceipt.go, and what poller/inbox.go, inboxes.go, inboxscan.go do with receipts.
+ * api/inbox.go (openInbox), store/inboxreceipt.go, and what poller/inboxread.go, inboxscan.go, inboxmarks.go, inboxreceipt.go
+ * do with receipts.
  *
  * Models: R members of one conversation whose devices are given events; a cursor that comes back notes what was given as delivered; one
  * transaction makes the note durable, or it is forgotten. As horizon.pml has it, a move's stamp lies in (closed, h] and never falls along
  * a row. The inbox of another member learns of moves in three ways: its node reads what it has itself moved (run), its node's sweep reads
  * what moved above the last K, and the inbox reads what moved above its cursor's T when it begins, or when more than MAXR receipts
- * waited and the rest was dropped (lost). Between such a read and the handing over anything may happen. Of two receipts
- * of a row the higher one waits (a stamp cannot tell them apart: two moves may have the same one), and what has a stamp <= T, or is
- * not above what was given of its row since, is not given.
+ * waited and the rest was dropped (lost). Between such a read and the handing over anything may happen. The node
+ * keeps a book of the highest that it has read of each row, and gives that instead of a lower one (by value: two moves may have the same
+ * stamp); what has a stamp <= T, or <= T1 when the cursor was in the middle of a scan, was given before and is not given again.
  *
  * The sweep: read closed; in a later statement the moves; hand them over; only then publish closed as K. The inbox: a scan reads T1 = closed,
  * and receipts above T in a later statement, before it gives anything; then T = T1. A Read looks at K, then gives the receipts that wait;
@@ -51,7 +52,7 @@ byte rv[2*R], rs[2*R];          /* values and stamps: what run has read, then wh
 byte wait[R], wst[R];           /* waits for the inbox: value, stamp; stamp 0: nothing */
 bit lost;
 byte T, T1, since, kq, given;   /* since: the receipts up to it were given before */
-byte g[R], gs[R];               /* value and stamp of what was given of a row beyond that */
+byte book[R], bs[R];            /* the node's: value and stamp of the latest that it has read of a row */
 bit scan = 1, resumed;
 byte step;                      /* 0 between Reads, 1 gives receipts, 2 gives what carries a cursor */
 byte lT, lT1;                   /* the last cursor sent */
@@ -66,6 +67,11 @@ chan wire = [2] of { byte, byte, byte };    /* row, value, 0; or R, T, T1 */
 #define WAITING (wst[0] > 0 || wst[1] > 0)
 #endif
 
+#ifdef NOBOOK                   /* control: who has read earlier, and is later to hand over, takes a receipt back */
+#define newest(r,v,s) skip
+#else
+inline newest(r,v,s) { if :: s > 0 && v > book[r] -> book[r] = v; bs[r] = s :: s > 0 && v <= book[r] -> v = book[r]; s = bs[r] :: else fi }
+#endif
 inline put(r,v,s) {             /* oweReceipt */
 	if
 	:: s == 0
@@ -75,11 +81,7 @@ inline put(r,v,s) {             /* oweReceipt */
 	:: s > 0 && over -> lost = 1
 #endif
 	:: s > 0 && !over ->
-#ifdef LASTWINS                 /* control: what arrives last replaces what waits */
 		wait[r] = v; wst[r] = s
-#else
-		if :: v > wait[r] -> wait[r] = v; wst[r] = s :: else fi
-#endif
 	fi
 }
 inline handover(at) {
@@ -87,7 +89,7 @@ inline handover(at) {
 	do
 	:: i < R -> over = 0; n = 0; j = 0; do :: j < R -> n = n + (wst[j] > 0 -> 1 : 0); j++ :: else -> break od; j = 0;
 		if :: n >= MAXR -> over = 1 :: else fi; n = 0;
-		put(i,rv[at+i],rs[at+i]); rv[at+i] = 0; rs[at+i] = 0; over = 0; i++
+		newest(i,rv[at+i],rs[at+i]); put(i,rv[at+i],rs[at+i]); rv[at+i] = 0; rs[at+i] = 0; over = 0; i++
 	:: else -> break
 	od; i = 0
 }
@@ -149,21 +151,17 @@ end:	do
 }
 
 inline give(r) {
-	d_step { step == 1 && !lost && wst[r] > 0 && nfull(wire) ->
+	d_step { step == 1 && !lost && wst[r] > 0 && nfull(wire) -> newest(r,wait[r],wst[r]);
 		if
-#if !defined(LASTWINS) && !defined(NOSINCE)     /* control NOSINCE: gives what the node hands over, behind the cursor or not */
+#ifdef ABOVET                   /* control: asks about T alone, in the middle of a scan too */
+		:: wst[r] <= T -> skip
+#elif !defined(NOSINCE)         /* control: gives what the node hands over, behind the cursor or not */
 		:: wst[r] <= since -> skip
 #endif
-#if !defined(LASTWINS) && !defined(NOGIVEN)     /* control NOGIVEN: does not remember what was given */
-		:: wait[r] <= g[r] -> skip
-#endif
-		:: else -> wire!r,wait[r],0; g[r] = wait[r]; gs[r] = wst[r]
+		:: else -> wire!r,wait[r],0
 		fi; wait[r] = 0; wst[r] = 0 }
 }
 inline cursor() { d_step { step == 2 && nfull(wire) && (lT != T || lT1 != T1) -> wire!R,T,T1; lT = T; lT1 = T1 } }
-inline reached() {              /* T has moved */
-	since = T; i = 0; do :: i < R -> if :: gs[i] <= T -> g[i] = 0; gs[i] = 0 :: else fi; i++ :: else -> break od; i = 0
-}
 active proctype Inbox() {
 	byte i;
 end:	do
@@ -175,9 +173,9 @@ end:	do
 	:: d_step { scan && step == 0 -> if :: !resumed -> T1 = closed; if :: T1 <= T -> T1 = 0 :: else fi :: else fi; lost = 1; step = 1 }
 	:: d_step { scan && step == 1 && !lost && !WAITING -> step = 2 }
 #endif
-	:: d_step { scan && step == 2 -> step = 0; if :: T1 > 0 -> T = T1; T1 = 0; reached() :: else fi; scan = resumed; resumed = 0 }
+	:: d_step { scan && step == 2 -> step = 0; if :: T1 > 0 -> T = T1; T1 = 0; since = T :: else fi; scan = resumed; resumed = 0 }
 	/* A Read of what is owed. */
-	:: d_step { !scan && step == 0 && given > T -> T = given; reached() }
+	:: d_step { !scan && step == 0 && given > T -> T = given; since = T }
 	:: d_step { !scan && step == 0 && given <= T && (K > T || WAITING || lost) -> step = 1; kq = K }
 	:: d_step { !scan && step == 1 && !lost && !WAITING -> step = 2 }
 #ifdef OWEDFIRST                /* control: gives the receipts that wait, and then reads K */
@@ -191,9 +189,9 @@ end:	do
 		do
 		:: i < R ->
 #ifdef SINCET1                  /* control: a scan that begins reads only what moved above its T1 */
-			if :: ws[i] > (T1 > 0 -> T1 : since) && w[i] > wait[i] -> wait[i] = w[i]; wst[i] = ws[i] :: else fi;
+			if :: ws[i] > (T1 > 0 -> T1 : since) -> wait[i] = w[i]; wst[i] = ws[i]; newest(i,wait[i],wst[i]) :: else fi;
 #else
-			if :: ws[i] > since && w[i] > wait[i] -> wait[i] = w[i]; wst[i] = ws[i] :: else fi;
+			if :: ws[i] > since -> wait[i] = w[i]; wst[i] = ws[i]; newest(i,wait[i],wst[i]) :: else fi;
 #endif
 			i++
 		:: else -> break
@@ -206,13 +204,15 @@ end:	do
 	/* The connection breaks. */
 	:: atomic { d_step { cuts > 0 -> cuts--;
 			do :: len(wire) > 0 -> wire?_,_,_ :: else -> break od;
-			i = 0; do :: i < R -> wait[i] = 0; wst[i] = 0; g[i] = 0; gs[i] = 0; i++ :: else -> break od; i = 0;
+			i = 0; do :: i < R -> wait[i] = 0; wst[i] = 0; i++ :: else -> break od; i = 0;
 			T = kT; T1 = kT1; since = (T1 > 0 -> T1 : T); scan = 1; resumed = (T1 > 0 -> 1 : 0); step = 0; lost = 0;
 			kq = 0; given = 0; lT = T; lT1 = T1 };
 		if
-		:: true                                     /* the same node, or another one */
-		:: d_step { K = 0; kn = 0; round = 0; rb = 0; i = 0; do :: i < R -> rv[i] = 0; rs[i] = 0; rv[R+i] = 0; rs[R+i] = 0; moved[i] = 0; i++ :: else -> break od; i = 0 };
-			do :: K < closed -> K++ :: break od
+		:: true                                     /* the same node, */
+		:: d_step { K = 0; i = 0; do :: i < R -> moved[i] = 0; book[i] = 0; bs[i] = 0; i++ :: else -> break od; i = 0 };    /* or another one, */
+			do :: K < closed && (round == 0 || K < kn) -> K++ :: break od;
+			if :: true                                  /* in the middle of the same, or of nothing */
+			:: d_step { kn = 0; round = 0; rb = 0; i = 0; do :: i < 2*R -> rv[i] = 0; rs[i] = 0; i++ :: else -> break od; i = 0 } fi
 		fi }
 	od
 }

@@ -1,6 +1,6 @@
 /* resume.pml: one inbox, its cursor and its returns, and the sweep of its node.
  *
- * Stands for poller/inbox.go, inboxes.go, inboxscan.go, inboxcursor.go and store/inbox.go.
+ * Stands for poller/inbox.go, inboxread.go, inboxscan.go, inboxcursor.go, inboxes.go, inboxmarks.go and store/inbox.go.
  *
  * The world. NC conversations get events as horizon.pml allows: a commit's stamp lies in (closed, h] and never falls along a
  * log; an open transaction is that freedom of choice. The user is in conversation 0 throughout; the others they join, leave and
@@ -13,7 +13,7 @@
  * The inbox. First it registers, with interests that may be as old as K. Then it scans: read what moved above T, slot by slot, in
  * statements of their own, the first of which gives T1 = closed too; what has a stamp above T1 is owed; give the rest slot by
  * slot up to T1; then T = T1. A scan that a cursor was in the middle of knows nothing of the slots it had passed: another one
- * follows. From then on Reads give what is owed. A Read looks at K before it looks at what is owed; if it leaves nothing owed, T
+ * follows, if something has moved above T1. From then on Reads give what is owed. A Read looks at K before it looks at what is owed; if it leaves nothing owed, T
  * takes that K at the NEXT Read, so that a cursor handed back still names what it acknowledges. When the exceptions of all that is
  * owed would not fit, the inbox scans what it owes, up to K. An absence between two stretches of membership is one hidden
  * event, given with the return behind it: it has that event's stamp.
@@ -222,6 +222,14 @@ inline look(c) {                /* a membership changed above the last round's s
 	:: else
 	fi; j = 0
 }
+#ifdef TWOLOOKS
+byte ends; bit changed;
+inline list1(c) { lastchange(c,HM); changed = (ST(c,j) > SINCE); ends = (changed && !mem[c] -> j : 0); j = 0 }
+inline list2(c) {
+	if :: changed -> if :: mem[c] -> knows[c] = 1 :: !mem[c] && (knows[c] == 1 || ends) -> knows[c] = 2 :: else fi; owe(c,ends) :: else fi;
+	ends = 0; changed = 0
+}
+#endif
 inline mark(c) {                /* the head that the round saw is not below the last event with stamp <= closed */
 	m = ln[c]; do :: m > 0 && ST(c,m) > kn -> m-- :: else -> break od;
 	if :: m > 0 && ST(c,m) > SINCE && knows[c] == 1 -> owe(c,m) :: else fi; m = 0
@@ -254,6 +262,10 @@ end:	do
 #elif defined(MARKFIRST)        /* control: it looks at them when it has marked */
 	:: d_step { round == 1 -> marks(); round = 2 }
 	:: d_step { round == 2 -> looks(); round = 3 }
+#elif defined(TWOLOOKS)         /* control: an end is acted upon that the list of changes did not have yet */
+	:: d_step { round == 1 -> list1(1); round = 4 }
+	:: d_step { round == 4 -> list2(1); round = 2 }
+	:: d_step { round == 2 -> marks(); round = 3 }
 #else
 	:: d_step { round == 1 -> looks(); round = 2 }
 	:: d_step { round == 2 -> marks(); round = 3 }
@@ -285,7 +297,7 @@ inline list(c) {
 
 active proctype Inbox() {
 	byte i, j, n;
-	bit f, overfull;
+	bit f, overfull, looked;
 #ifdef OWEDFIRST
 	bit seen;
 #endif
@@ -308,7 +320,13 @@ end:	do
 			fi
 		:: else -> slot++; place(slot-1)
 		fi }
-	:: d_step { scan && slot == NC && ld == NC ->
+	:: d_step { resumed && !looked && slot == NC && ld == NC ->     /* needs no other one if nothing has moved above T1 */
+		i = 0; n = 0;
+		do
+		:: i < NC -> j = 1; do :: j <= ln[i] -> if :: vis[IX(i,j)] && ST(i,j) > T1 -> n = 1 :: else fi; j++ :: else -> break od; i++
+		:: else -> break
+		od; resumed = n; i = 0; j = 0; n = 0; looked = 1 }
+	:: d_step { scan && slot == NC && ld == NC && (!resumed || looked) -> looked = 0;
 #ifdef TAFTER                   /* control: closed is read after the scan */
 		upto = closed; T1 = closed;
 #endif
@@ -353,7 +371,7 @@ end:	do
 	/* The connection breaks. */
 	:: atomic { d_step { cuts > 0 -> cuts--;
 			do :: len(wire) > 0 -> wire?_,_,_,_,_,_,_,_,_ :: else -> break od;
-			T = kT; T1 = kT1; slot = kslot; upto = kT1; ld = kslot; scan = 1; reading = 0; kq = 0; given = 0;
+			T = kT; T1 = kT1; slot = kslot; upto = kT1; ld = kslot; scan = 1; reading = 0; kq = 0; given = 0; looked = 0;
 #ifdef OWEDFIRST
 			seen = 0;
 #endif
@@ -382,6 +400,9 @@ end:	do
 		:: K < closed -> kn = K+1; do :: kn < closed -> kn++ :: break od; if :: round = 1 :: round = 2 :: round = 3 fi
 		:: true
 		fi;
+#ifdef TWOLOOKS
+		ends = 0; changed = 0;
+#endif
 #ifdef PUBLISHEARLY
 		since = K; if :: round > 0 -> K = kn :: else fi;
 #endif
