@@ -131,7 +131,7 @@ type live struct {
 	closing bool
 	streams map[*stream]struct{}
 	parked  map[*parkedPoll]bool // true once it is answered, and its connection kept
-	perUser map[store.ID]int         // streams and waiting polls
+	perUser map[store.ID]int     // streams and waiting polls
 	running sync.WaitGroup       // the same, and parked
 }
 
