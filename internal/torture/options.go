@@ -24,12 +24,13 @@ type Options struct {
 	Nodes int
 	// Hints is how they tell each other of new messages: off or postgres.
 	Hints string
-	// ServeArgs are further arguments for the servers that the run starts.
-	ServeArgs []string
+	// ServeArgs are further arguments for the servers that the run starts, and
+	// ServeEnv is added to their environment, as NAME=value.
+	ServeArgs, ServeEnv []string
 
 	// Servers are the http(s):// addresses of servers that are there already, all
-	// on one database. Then Program, Database, Postmaster, Nodes, Hints and
-	// ServeArgs are not looked at, and nothing is done to any process.
+	// on one database. Then Program, Database, Postmaster, Nodes, Hints, ServeArgs
+	// and ServeEnv are not looked at, and nothing is done to any process.
 	Servers []string
 	// Accounts is a file of accounts to use, see readAccounts; empty: the run
 	// signs up accounts of its own.

@@ -245,6 +245,7 @@ func (r *run) start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		p.env = r.options.ServeEnv
 		if err := r.addNode(name, "http://"+p.address, p.address, p); err != nil {
 			return err
 		}

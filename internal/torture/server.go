@@ -42,7 +42,8 @@ type process struct {
 	name    string
 	program string
 	args    []string
-	address string // host:port
+	env     []string // beside the run's own
+	address string   // host:port
 	logPath string
 	clock   *Clock
 	rec     *recorder
@@ -116,6 +117,7 @@ func (p *process) launch() (exited chan struct{}, err error) {
 			cmd.Env = append(cmd.Env, pair)
 		}
 	}
+	cmd.Env = append(cmd.Env, p.env...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	cmd.SysProcAttr = childAttributes()
 	if err := cmd.Start(); err != nil {
