@@ -23,7 +23,7 @@ func TestWhatIsAskedOfTheDatabaseIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() //nolint:errcheck // the same
+	defer func() { _ = ln.Close() }() // the same
 	go c.Tell(ln)
 	before, err := readCounts(ctx, ln.Addr().String())
 	if err != nil {

@@ -58,7 +58,7 @@ type idling struct {
 	// warm makes the server's caches, and those of its database, as large as
 	// they get before memory is read for the first time; nil for nothing.
 	warm func(ctx context.Context, server *child) error
-	open func(ctx context.Context, addr string, n int) (idlers, error)
+	open func(ctx context.Context, server *child, n int) (idlers, error)
 }
 
 // idlers are the connections of an open crowd.
@@ -73,7 +73,7 @@ type idlers interface {
 func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
 	r = IdleResult{Readers: i.readers, Conversations: i.conversations}
 	err = w.alone(ctx, i.name, func(server *child) error {
-		warm, err := i.open(ctx, server.addr, min(warmUpReaders, i.readers))
+		warm, err := i.open(ctx, server, min(warmUpReaders, i.readers))
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
 		if r.BeforeKiB, err = settledRSS(ctx, server); err != nil {
 			return err
 		}
-		crowd, err := i.open(ctx, server.addr, i.readers)
+		crowd, err := i.open(ctx, server, i.readers)
 		if err != nil {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
@@ -116,9 +116,9 @@ func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
 // idleStreams are streams that nobody reads.
 type idleStreams []*stream
 
-func streamsThat(request func(addr string, i int) []byte) func(ctx context.Context, addr string, n int) (idlers, error) {
-	return func(ctx context.Context, addr string, n int) (idlers, error) {
-		s, err := openStreams(ctx, addr, n, 512, func(i int) []byte { return request(addr, i) })
+func streamsThat(request func(addr string, i int) []byte) func(ctx context.Context, server *child, n int) (idlers, error) {
+	return func(ctx context.Context, server *child, n int) (idlers, error) {
+		s, err := openStreams(ctx, server.addr, n, 512, func(i int) []byte { return request(server.addr, i) })
 		return idleStreams(s), err
 	}
 }
@@ -182,4 +182,23 @@ func settledRSS(ctx context.Context, server *child) (int64, error) {
 		before = now
 	}
 	return before, nil
+}
+
+// calm waits until the server has used less than a twentieth of a core for half
+// a second, for ten seconds at most: it has taken in what it was sent.
+func calm(ctx context.Context, server *child) error {
+	const interval = 500 * time.Millisecond
+	p := pace{start: time.Now(), interval: interval}
+	before := cpuTime(server.pid())
+	for i := 1; i <= 20; i++ {
+		if _, err := p.wait(ctx, i); err != nil {
+			return err
+		}
+		now := cpuTime(server.pid())
+		if now-before < interval/20 {
+			break
+		}
+		before = now
+	}
+	return nil
 }

@@ -72,8 +72,8 @@ func measureInboxIdle(ctx context.Context, o *Options, w *world) (*InboxIdleResu
 		return nil, err
 	}
 	in.hold = min(o.IdleHold, pollHold)
-	in.open = func(ctx context.Context, addr string, n int) (idlers, error) {
-		return openPolls(ctx, addr, n, func(i int) []byte { return inboxRequest(addr, people[i].token, cursors[i], pollWait) })
+	in.open = func(ctx context.Context, server *child, n int) (idlers, error) {
+		return openPolls(ctx, server, n, func(i int) []byte { return inboxRequest(server.addr, people[i].token, cursors[i], pollWait) })
 	}
 	r.Polls, err = w.idle(ctx, in)
 	r.Above = r.Streams.PerReader - r.Plain.PerReader
@@ -131,8 +131,8 @@ func fillCaches(ctx context.Context, server *child, n int, request func(i int) [
 // idlePolls are long-polls that have not been answered.
 type idlePolls []*wire
 
-func openPolls(ctx context.Context, addr string, n int, request func(i int) []byte) (idlers, error) {
-	wires, err := dialAll(ctx, addr, n)
+func openPolls(ctx context.Context, server *child, n int, request func(i int) []byte) (idlers, error) {
+	wires, err := dialAll(ctx, server.addr, n)
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +142,11 @@ func openPolls(ctx context.Context, addr string, n int, request func(i int) []by
 			polls.close()
 			return nil, fmt.Errorf("opening %d polls: %w", n, err)
 		}
+	}
+	// Nothing tells a client that its poll waits now.
+	if err := calm(ctx, server); err != nil {
+		polls.close()
+		return nil, err
 	}
 	return polls, nil
 }
