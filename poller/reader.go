@@ -72,9 +72,9 @@ func (p *Poller) Open(ctx context.Context, at Position) (*Reader, error) {
 			head = told
 		}
 	}
-	if planted.On(planted.HintTrusted) {
-		if told := r.topic.view.Load().head; told >= at.After {
-			m.LastSeq = told
+	if planted.On(planted.HintTrusted) && at.After > 0 {
+		if told := r.topic.view.Load().head; told >= 0 {
+			m.LastSeq = max(told, at.After)
 		}
 	}
 	if planted.On(planted.OffByOneResume) && at.After > 0 && at.After < m.LastSeq {

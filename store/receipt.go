@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"holdline/internal/planted"
 )
 
 // Acks names how far a user has got, by conversation.
@@ -114,7 +116,7 @@ func (a *Acks) moves(tx *Tx, user ID) (map[ID]move, error) {
 				Message: fmt.Sprintf("conversation %s ends at seq %d; nothing of this call was applied", p.ConversationID, p.LastSeq),
 			}
 		}
-		if m.delivered > p.DeliveredSeq || m.read > p.ReadSeq {
+		if m.delivered > p.DeliveredSeq || m.read > p.ReadSeq || planted.On(planted.ReceiptsGoBack) {
 			moves[p.ConversationID] = m
 		}
 	}

@@ -17,6 +17,17 @@ import (
 // its path. It stays for the next test process.
 func Binary(tb testing.TB) string { return binary(tb, raceDetector) }
 
+// Planted is Binary for a program in which faults can be switched on; see
+// internal/planted. It is without the race detector.
+func Planted(tb testing.TB) string {
+	tb.Helper()
+	path, err := buildPlanted()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
 func binary(tb testing.TB, race bool) string {
 	tb.Helper()
 	build := buildPlain
@@ -33,6 +44,8 @@ func binary(tb testing.TB, race bool) string {
 var (
 	buildPlain = sync.OnceValues(func() (string, error) { return build("holdline") })
 	buildRace  = sync.OnceValues(func() (string, error) { return build("holdline-race", "-race") })
+
+	buildPlanted = sync.OnceValues(func() (string, error) { return build("holdline-planted", "-tags", "planted") })
 )
 
 // build puts the program into a cache folder of this clone. Test processes

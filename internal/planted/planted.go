@@ -61,7 +61,8 @@ const (
 	StreamReordered Fault = "stream-reordered"
 	// UnreadCountsOwn counts a user's own messages as unread.
 	UnreadCountsOwn Fault = "unread-counts-own"
-	// ReceiptsGoBack lets an older cursor that comes back move a watermark back.
+	// ReceiptsGoBack lets an older ack, or an older cursor that comes back, move a
+	// watermark back.
 	ReceiptsGoBack Fault = "receipts-go-back"
 )
 

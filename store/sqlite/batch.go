@@ -108,8 +108,7 @@ func (b *Backend) AppendBatch(items []*store.Append, _ bool, committed func([]st
 		return classify(err)
 	}
 	if planted.On(planted.AckBeforeCommit) {
-		kept, endTurn = true, func() { go b.commitLater() }
-		committed(events)
+		kept, endTurn = true, func() { go b.commitLater(func() { committed(events) }) }
 		return nil
 	}
 	if planted.On(planted.SeqReused) {
@@ -133,13 +132,15 @@ func (b *Backend) AppendBatch(items []*store.Append, _ bool, committed func([]st
 }
 
 // slowDisk is what a planted fault adds to a commit, so that a kill falls into it.
-const slowDisk = 20 * time.Millisecond
+const slowDisk = 40 * time.Millisecond
 
 // commitLater is the planted fault AckBeforeCommit: nobody waits for it.
-func (b *Backend) commitLater() {
+func (b *Backend) commitLater(committed func()) {
 	defer b.endTurn()
 	time.Sleep(slowDisk)
-	_, _ = b.batch.commit.Exec() // nobody hears of it
+	if _, err := b.batch.commit.Exec(); err == nil {
+		committed()
+	}
 }
 
 // append checks, numbers and inserts the items; it returns the new events in order.
