@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"holdline/internal/planted"
 )
 
 const (
@@ -28,6 +30,9 @@ type move struct {
 }
 
 func (m move) merge(o move) move {
+	if planted.On(planted.ReceiptsGoBack) {
+		m.delivered = 0
+	}
 	return move{max(m.delivered, o.delivered), max(m.read, o.read), max(m.noted, o.noted)}
 }
 

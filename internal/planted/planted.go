@@ -41,7 +41,7 @@ const (
 	// again.
 	StaleMembership Fault = "stale-membership"
 	// FalseReset calls a cursor ahead of the log that is only ahead of this node.
-	FalseReset Fault = "false-reset"
+	FalseReset Fault = "false-410"
 	// CursorSkipsConversation takes a conversation for given that an inbox's
 	// cursor is in the middle of.
 	CursorSkipsConversation Fault = "cursor-skips-conversation"
@@ -61,8 +61,7 @@ const (
 	StreamReordered Fault = "stream-reordered"
 	// UnreadCountsOwn counts a user's own messages as unread.
 	UnreadCountsOwn Fault = "unread-counts-own"
-	// ReceiptsGoBack lets an older ack, or an older cursor that comes back, move a
-	// watermark back.
+	// ReceiptsGoBack lets what was delivered be what came last, not the highest.
 	ReceiptsGoBack Fault = "receipts-go-back"
 )
 

@@ -49,7 +49,7 @@ var crops = []crop{
 	{fault: planted.CursorSkipsConversation, promise: check.SeenWhole},
 	{fault: planted.UnreadCountsOwn, promise: check.Unread},
 	{fault: planted.ReceiptBeforeFact, promise: check.ReceiptsAfterFact},
-	{fault: planted.ReceiptsGoBack, promise: check.ReceiptsForward},
+	{fault: planted.ReceiptsGoBack, promise: check.ReceiptsForward, rate: 120, likely: calm},
 
 	{fault: planted.HintTrusted, promise: check.FreshReads, nodes: 2, rate: 200, duration: 6 * time.Second},
 	{fault: planted.FalseReset, promise: check.NoFalseReset, nodes: 2, rate: 120},
@@ -71,13 +71,20 @@ func often(what What) func(*Plan) bool {
 	}
 }
 
+// calm says that a plan leaves the servers alone for long enough to get much done.
+func calm(p *Plan) bool {
+	return !slices.ContainsFunc(p.Faults, func(f Fault) bool {
+		return slices.Contains([]What{Kill, Stop, Pause}, f.What) && f.At < p.part(70)
+	})
+}
+
 func (p *Plan) part(percent int) time.Duration {
 	return p.Scale.Duration * time.Duration(percent) / 100
 }
 
 const (
 	atOnce      = 4 // runs at the same time: most of their time they wait
-	cropTries   = 4 // plans that a fault is looked for in
+	cropTries   = 5 // plans that a fault is looked for in
 	cropTimeout = 3 * time.Minute
 )
 
