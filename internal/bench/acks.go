@@ -58,7 +58,7 @@ func measureAcks(ctx context.Context, o *Options, w *world) (*AcksResult, error)
 		defer func() { err = errors.Join(err, closeSenders(senders)) }()
 		for n := range o.Rounds {
 			a := newAckers(server.addr, conversation, people)
-			round, err := a.round(ctx, senders[0], o.AckRate, o.Duration)
+			round, err := a.round(ctx, senders[0], o.AckRate, wholeSeconds(o.Duration))
 			a.close()
 			if err != nil {
 				return fmt.Errorf("acks: %w", err)
@@ -81,6 +81,12 @@ func measureAcks(ctx context.Context, o *Options, w *world) (*AcksResult, error)
 	}
 	r.PerReader = median(r.Rounds, func(r AcksRound) float64 { return r.PerReader })
 	return r, nil
+}
+
+// wholeSeconds rounds up: of a reader who writes once a second, a window of
+// whole seconds holds as many writes as it has seconds, wherever it begins.
+func wholeSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
 }
 
 // window is the part of a round that counts.

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +104,53 @@ func TestOneReadersWritesAreToldFromRows(t *testing.T) {
 	want := AcksRound{Rows: 3.5, Writes: 2, Transactions: 1.5, PerReader: 0.5, Busiest: 1}
 	if r != want {
 		t.Errorf("got %+v, want %+v", r, want)
+	}
+}
+
+func TestWindowsOfAcksAreWholeSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]time.Duration{1: time.Second, time.Second: time.Second, 2500 * time.Millisecond: 3 * time.Second} {
+		if got := wholeSeconds(d); got != want {
+			t.Errorf("%v: %v, want %v", d, got, want)
+		}
+	}
+}
+
+func TestPollsMustBeWaitingStill(t *testing.T) {
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close() //nolint:errcheck // the test is over
+	// On loopback a write has arrived when it returns.
+	poll := func(serve func(net.Conn) error) *wire {
+		w, err := dial(ln.Addr().String(), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = errors.Join(w.Close(), server.Close()) })
+		if err := serve(server); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	waiting := func() *wire { return poll(func(net.Conn) error { return nil }) }
+	if _, err := (idlePolls{waiting(), waiting()}).stillThere(); err != nil {
+		t.Errorf("polls that wait: %v", err)
+	}
+	for fault, serve := range map[string]func(net.Conn) error{
+		"poll 2 of 2 was answered before memory was read: HTTP/1.1 200 OK": func(c net.Conn) error {
+			_, err := c.Write([]byte("HTTP/1.1 200 OK"))
+			return err
+		},
+		"poll 2 of 2 was cut": net.Conn.Close,
+	} {
+		if _, err := (idlePolls{waiting(), poll(serve)}).stillThere(); err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("got %v, want %s", err, fault)
+		}
 	}
 }
 

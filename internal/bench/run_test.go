@@ -54,11 +54,21 @@ func small(t *testing.T, database string) Options {
 
 func TestEverythingIsMeasured(t *testing.T) {
 	dir := t.TempDir()
+	t.Cleanup(func() {
+		left, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(left) != 0 {
+			t.Errorf("the scratch database was left behind: %v", left)
+		}
+	})
 	for name, database := range map[string]string{
 		"sqlite":   "sqlite:" + filepath.Join(dir, "scratch.db"),
 		"postgres": testdb.Postgres(t),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // mostly waiting
 			o := small(t, database)
 			o.Progress = t.Output()
 			r, err := Run(t.Context(), o)
@@ -102,7 +112,7 @@ func TestEverythingIsMeasured(t *testing.T) {
 			if i := r.InboxIdle; i.Plain.ConnectedKiB <= 0 || i.Streams.ConnectedKiB <= 0 || i.Polls.ConnectedKiB <= 0 {
 				t.Errorf("inboxidle: %+v", i)
 			}
-			if a := r.Acks.Rounds[0]; a.Latency.Count == 0 || a.PerSecond <= 0 {
+			if a := r.Acks.Rounds[0]; a.Latency.Count == 0 || a.PerSecond <= 0 || a.Writes <= 0 || a.Rows < a.Writes || a.Transactions <= 0 {
 				t.Errorf("acks: %+v", a)
 			}
 			if h := r.Horizon; h.Rounds[0].PerSecond <= 0 || h.Batch <= 0 || h.With <= 0 || h.Share >= 1 {
@@ -112,13 +122,6 @@ func TestEverythingIsMeasured(t *testing.T) {
 				t.Errorf("%d bars: %+v", len(r.Bars), r.Bars)
 			}
 		})
-	}
-	left, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(left) != 0 {
-		t.Errorf("the scratch database was left behind: %v", left)
 	}
 }
 
