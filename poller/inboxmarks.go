@@ -234,7 +234,12 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 		if err != nil {
 			return err
 		}
-		if err := in.changed(ctx, changes.Memberships); err != nil {
+		// By the interests as they were, and as they are: what came before an end
+		// that is known only now is to be given too.
+		for _, h := range heads {
+			in.mark(h)
+		}
+		if err := in.changed(ctx, changes.Memberships, heads); err != nil {
 			return err
 		}
 		for _, h := range heads {
@@ -258,8 +263,12 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 
 // changed takes the memberships that began or ended, of one user after the
 // other. What a user missed of one that has ended, or that they were in only
-// between two sweeps, no mark by the index has told.
-func (in *inboxes) changed(ctx context.Context, changes []store.MembershipChange) error {
+// between two looks, no mark by the index has told.
+func (in *inboxes) changed(ctx context.Context, changes []store.MembershipChange, heads []store.Head) error {
+	last := make(map[store.ID]int64, len(heads))
+	for _, h := range heads {
+		last[h.ConversationID] = h.LastSeq
+	}
 	var u *inboxUser
 	for n, c := range changes {
 		if n == 0 || c.UserID != changes[n-1].UserID {
@@ -272,13 +281,17 @@ func (in *inboxes) changed(ctx context.Context, changes []store.MembershipChange
 				}
 			}
 		}
-		if u == nil || c.ToSeq == 0 {
+		seq := c.ToSeq
+		if seq == 0 {
+			seq = last[c.ConversationID]
+		}
+		if u == nil || seq == 0 {
 			continue
 		}
 		in.adopt(u, c.Interest)
 		in.mu.RLock()
 		for _, i := range u.readers {
-			i.owe(c.ConversationID, c.ToSeq)
+			i.owe(c.ConversationID, seq)
 		}
 		in.mu.RUnlock()
 	}

@@ -120,21 +120,26 @@ func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 	}
 	for _, r := range waiting {
 		// What has come late, from before the cursor, has been given already.
-		if r = i.p.inboxes.receipts.newest(r); r.stamp > i.place.t {
+		if r = i.p.inboxes.receipts.newest(r); r.stamp > i.receiptsSince() {
 			out.batch.Receipts = append(out.batch.Receipts, r)
 		}
 	}
 	return nil
 }
 
-// readReceipts gives what moved above T, from the store; above T1 for a cursor
-// that came back in the middle of a scan, since receipts precede its events.
-func (i *Inbox) readReceipts(ctx context.Context, out *inboxOut) error {
-	since := i.place.t
+// receiptsSince is the stamp up to which receipts have been given: T, or T1 for a
+// cursor that came back in the middle of a scan, since receipts precede its
+// events.
+func (i *Inbox) receiptsSince() int64 {
 	if i.scan != nil && i.scan.resumed {
-		since = i.scan.t1
+		return max(i.place.t, i.scan.t1)
 	}
-	moves, err := i.p.log.MovesFor(ctx, i.user, since)
+	return i.place.t
+}
+
+// readReceipts gives what has moved since, from the store.
+func (i *Inbox) readReceipts(ctx context.Context, out *inboxOut) error {
+	moves, err := i.p.log.MovesFor(ctx, i.user, i.receiptsSince())
 	for m := range moves {
 		out.batch.Receipts = append(out.batch.Receipts, i.p.inboxes.receipts.note(&moves[m]))
 	}

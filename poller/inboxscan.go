@@ -66,8 +66,8 @@ func (s *inboxScan) load(ctx context.Context, i *Inbox) error {
 	if page.Epoch != i.codec.epoch || page.Closed < i.place.t {
 		return &ResetError{}
 	}
-	if s.t1 == 0 {
-		s.t1 = page.Closed
+	if s.t1 == 0 && s.next == 0 {
+		s.t1 = page.Closed // of the first page, for all of them
 	}
 	for n := range page.Moved {
 		m := &page.Moved[n]
