@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"holdline/internal/planted"
@@ -54,7 +53,7 @@ func (s *Store) checkMember(ctx context.Context, send *Send) error {
 		_, err := readCurrentMembership(tx, send.ConversationID, send.Actor.UserID)
 		return err
 	})
-	time.Sleep(100 * time.Millisecond)
+	planted.Linger()
 	return err
 }
 

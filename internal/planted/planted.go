@@ -11,6 +11,8 @@
 // stands behind it. docs/torture.md tells which promise each of them breaks.
 package planted
 
+import "time"
+
 // Env is the variable that names the fault; empty or not there: none.
 const Env = "HOLDLINE_TEST_PLANTED"
 
@@ -71,3 +73,9 @@ var All = []Fault{
 	FalseReset, CursorSkipsConversation, HorizonClosedEarly, DeliveryAfterRemoval, ReceiptBeforeFact,
 	ClientIDForgotten, ClockTrusted, StreamReordered, UnreadCountsOwn, ReceiptsGoBack,
 }
+
+// Linger makes a fault's moment long enough for something to fall into it, as a
+// slow disk or a busy machine would.
+func Linger() { time.Sleep(lingering) } //nolint:forbidigo // nothing waits for it that could tell
+
+const lingering = 50 * time.Millisecond

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"time"
 
 	"holdline/internal/planted"
 	"holdline/store"
@@ -13,10 +12,6 @@ import (
 // h, never reused (2^32 horizons at four a second last 34 years, and then the
 // carry into the high bits still gives fresh keys).
 const horizonKey = 0x484F4C44 << 32
-
-// slowWriter is what a planted fault adds between a stamp and its commit, so
-// that the horizon is closed in between.
-const slowWriter = 40 * time.Millisecond
 
 type horizonRow struct {
 	H      int64 `db:"h"`
@@ -44,7 +39,7 @@ func (b *Backend) Stamp(tx *store.Tx) (int64, error) {
 		}
 		if before == after {
 			if planted.On(planted.HorizonClosedEarly) {
-				time.Sleep(slowWriter)
+				planted.Linger()
 			}
 			return after, nil
 		}

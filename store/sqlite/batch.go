@@ -113,7 +113,7 @@ func (b *Backend) AppendBatch(items []*store.Append, _ bool, committed func([]st
 	}
 	if planted.On(planted.SeqReused) {
 		committed(events)
-		time.Sleep(slowDisk)
+		planted.Linger()
 	}
 	if _, err := b.batch.commit.Exec(); err != nil {
 		_, _ = b.batch.rollback.Exec() // after some errors the transaction stays open
@@ -131,13 +131,10 @@ func (b *Backend) AppendBatch(items []*store.Append, _ bool, committed func([]st
 	return nil
 }
 
-// slowDisk is what a planted fault adds to a commit, so that a kill falls into it.
-const slowDisk = 40 * time.Millisecond
-
 // commitLater is the planted fault AckBeforeCommit: nobody waits for it.
 func (b *Backend) commitLater(committed func()) {
 	defer b.endTurn()
-	time.Sleep(slowDisk)
+	planted.Linger()
 	if _, err := b.batch.commit.Exec(); err == nil {
 		committed()
 	}
