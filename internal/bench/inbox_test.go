@@ -120,7 +120,7 @@ func TestPollsMustBeWaitingStill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() //nolint:errcheck // the test is over
+	defer func() { _ = ln.Close() }() // the test is over
 	// On loopback a write has arrived when it returns.
 	poll := func(serve func(net.Conn) error) *wire {
 		w, err := dial(ln.Addr().String(), 64)
