@@ -48,8 +48,8 @@ test: ## Run all tests with the race detector, on SQLite and on a real PostgreSQ
 	@go build -o bin/testdb ./internal/testdb/cmd
 	@go build ./... && go build $(RACE) ./...
 	@bin/testdb go test $(RACE) -timeout 15m $(PKG)
-	@# A log of a million events, without the race detector: it would take an embedded database many minutes.
-	@$(if $(filter ./... ./store/...,$(PKG)),bin/testdb go test -timeout 15m -run '^TestLongLog$$' ./store/sqlite ./store/postgres)
+	@# A log of a million events, and ten thousand conversations, without the race detector: with it they take many minutes.
+	@$(if $(filter ./... ./store/...,$(PKG)),bin/testdb go test -timeout 15m -run '^(TestLongLog|TestManyConversations.*)$$' ./store/sqlite ./store/postgres ./api)
 
 .PHONY: lint
 lint: lint-go lint-generated lint-openapi ## Run every static check
