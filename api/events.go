@@ -65,7 +65,8 @@ func (s *Server) poll(c *call, at pollPlace) error {
 		switch err = s.live.begin(c.who.User.ID); {
 		case err == nil:
 			page.release()
-			return s.park(c, func(c *call) error { return s.await(c, r, at, wait) })
+			r.Watch(poller.Watch{Wait: wait})
+			return s.park(c, r.Close, func(c *call) error { return s.await(c, r, at) })
 		case errors.Is(err, errGoingDown):
 			err = nil // answered at once, as all that wait
 		}
@@ -79,38 +80,24 @@ func (s *Server) poll(c *call, at pollPlace) error {
 }
 
 // await answers as soon as there is something, and without anything when the
-// wait is over or the server drains. It ends what begin began.
-func (s *Server) await(c *call, r *poller.Reader, at pollPlace, wait time.Duration) error {
-	stale, err := s.awaitRead(c, r, at.limit, wait)
-	if stale {
-		// It has waited while the sweep failed: what is known of the head is too
-		// old to say that there is nothing.
-		return s.poll(c, at)
-	}
-	return err
-}
-
-func (s *Server) awaitRead(c *call, r *poller.Reader, limit int, wait time.Duration) (stale bool, err error) {
-	defer s.live.done(c.who.User.ID)
-	defer r.Close()
-	r.Watch(poller.Watch{Wait: wait})
-	if err := s.checkSession(c); err != nil {
-		return false, err
-	}
+// wait is over or the server drains.
+func (s *Server) await(c *call, r *poller.Reader, at pollPlace) error {
 	for {
 		why := r.Wait(c.ctx.Done())
 		switch {
 		case why&poller.WakeRevoked != 0:
-			return false, errSessionEnded
+			return errSessionEnded
 		case why&poller.WakeReset != 0:
-			return false, &resetError{cause: &poller.ResetError{FirstSeq: r.FirstSeq()}, field: "after"}
+			return &resetError{cause: &poller.ResetError{FirstSeq: r.FirstSeq()}, field: "after"}
 		}
 		last := why&(poller.WakeEnds|poller.WakeGone) != 0
 		if _, fresh := r.Head(); last && !fresh && !r.More() && c.ctx.Err() == nil {
-			return true, nil
+			// It has waited while the sweep failed: what is known of the head is too
+			// old to say that there is nothing.
+			return s.poll(c, at)
 		}
-		if answered, err := s.readPage(c, r, limit, last); answered || err != nil {
-			return false, err
+		if answered, err := s.readPage(c, r, at.limit, last); answered || err != nil {
+			return err
 		}
 	}
 }

@@ -41,7 +41,8 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 		switch err = s.live.begin(c.who.User.ID); {
 		case err == nil:
 			b.release()
-			return s.park(c, func(c *call) error { return s.awaitInbox(c, in, limit, wait) })
+			in.Watch(poller.Watch{Wait: wait})
+			return s.park(c, in.Close, func(c *call) error { return s.awaitInbox(c, in, limit) })
 		case errors.Is(err, errGoingDown):
 			err = nil // answered at once, as all that wait
 		}
@@ -70,14 +71,8 @@ func (c *call) waitUntil(until time.Time) time.Duration {
 }
 
 // awaitInbox answers as soon as there is something, and without anything when
-// the wait is over or the server drains. It ends what begin began.
-func (s *Server) awaitInbox(c *call, in *poller.Inbox, limit int, wait time.Duration) error {
-	defer s.live.done(c.who.User.ID)
-	defer in.Close()
-	in.Watch(poller.Watch{Wait: wait})
-	if err := s.checkSession(c); err != nil {
-		return err
-	}
+// the wait is over or the server drains.
+func (s *Server) awaitInbox(c *call, in *poller.Inbox, limit int) error {
 	for {
 		why := in.Wait(c.ctx.Done())
 		switch {

@@ -61,18 +61,30 @@ func (r *Returns) give(conn net.Conn) {
 // errParked says that a handler has left its connection to a poll that waits.
 var errParked = fmt.Errorf("the poll waits by itself: %w", http.ErrHijacked)
 
-// park runs the rest of a poll, wait, on a goroutine of its own that has the
-// connection for itself, with a call that is good there. Where the connection
-// cannot be taken over and given back (TLS, HTTP/2, HTTP/1.0, no Returns) wait runs
-// here, on the handler's goroutine.
-func (s *Server) park(c *call, wait func(c *call) error) error {
+// park runs the rest of a poll that begin has counted and that is watched, wait,
+// on a goroutine of its own that has the connection for itself, with a call that
+// is good there. Where the connection cannot be taken over and given back (TLS,
+// HTTP/2, HTTP/1.0, no Returns) wait runs here, on the handler's goroutine. In
+// the end it closes the reader and ends what begin began.
+func (s *Server) park(c *call, closeReader func(), wait func(c *call) error) error {
+	// Here, since it takes a deep stack, which a goroutine that waits would keep.
+	if err := s.checkSession(c); err != nil {
+		closeReader()
+		s.live.done(c.who.User.ID)
+		return err
+	}
+	ended := func(c *call) error {
+		defer s.live.done(c.who.User.ID)
+		defer closeReader()
+		return wait(c)
+	}
 	r := c.Request()
 	if s.cfg.Returns == nil || c.parked || r.TLS != nil || r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
-		return wait(c)
+		return ended(c)
 	}
 	conn, buffered, err := http.NewResponseController(c.Response()).Hijack()
 	if err != nil {
-		return wait(c)
+		return ended(c)
 	}
 	_ = conn.SetDeadline(time.Time{}) // net/http may have set some
 	p := &parkedPoll{
@@ -91,7 +103,7 @@ func (s *Server) park(c *call, wait func(c *call) error) error {
 	go p.listen(gone)
 	go func() {
 		defer gone()
-		p.run(parked, wait)
+		p.run(parked, ended)
 	}()
 	return errParked
 }
