@@ -37,12 +37,12 @@ type crop struct {
 
 // crops are the faults that one server on SQLite, or two on PostgreSQL, show.
 var crops = []crop{
-	{fault: planted.AckBeforeCommit, promise: check.Durable, rate: 120, likely: often(Kill)},
-	{fault: planted.SeqReused, promise: check.SeenAsStored, likely: often(Kill)},
+	{fault: planted.AckBeforeCommit, promise: check.Durable, rate: 120, likely: amidst(Kill, 2)},
+	{fault: planted.SeqReused, promise: check.SeenAsStored, likely: amidst(Kill, 2)},
 	{fault: planted.BatchLosesOne, promise: check.Durable},
 	{fault: planted.ClientIDForgotten, promise: check.Once},
 	{fault: planted.ClockTrusted, promise: check.TimeNeverFalls, likely: often(Skew)},
-	{fault: planted.StaleMembership, promise: check.Membership, rate: 120},
+	{fault: planted.StaleMembership, promise: check.Membership, rate: 200, duration: 6 * time.Second},
 	{fault: planted.OffByOneResume, promise: check.SeenWhole},
 	{fault: planted.StreamReordered, promise: check.SeenInOrder},
 	{fault: planted.DeliveryAfterRemoval, promise: check.SeenByMembers, rate: 120, duration: 6 * time.Second},
@@ -60,15 +60,30 @@ var crops = []crop{
 // often says that a plan does something at least twice, early enough for
 // something to come of it.
 func often(what What) func(*Plan) bool {
+	return func(p *Plan) bool { return p.count(what, func(Fault) bool { return true }) >= 2 }
+}
+
+// amidst says that a plan does something so many times when the servers were
+// left alone for a while before, so that there is something to lose.
+func amidst(what What, times int) func(*Plan) bool {
 	return func(p *Plan) bool {
-		n := 0
-		for _, f := range p.Faults {
-			if f.What == what && f.At < p.part(90) {
-				n++
-			}
-		}
-		return n >= 2
+		return p.count(what, func(f Fault) bool {
+			return !slices.ContainsFunc(p.Faults, func(o Fault) bool {
+				return o != f && slices.Contains([]What{Kill, Stop, Pause, DatabaseStop, DatabaseKill, Sessions}, o.What) &&
+					o.At <= f.At && o.At+o.Lasts > f.At-time.Second
+			})
+		}) >= times
 	}
+}
+
+func (p *Plan) count(what What, where func(Fault) bool) int {
+	n := 0
+	for _, f := range p.Faults {
+		if f.What == what && f.At < p.part(95) && where(f) {
+			n++
+		}
+	}
+	return n
 }
 
 // calm says that a plan leaves the servers alone for long enough to get much done.
@@ -148,9 +163,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 // run has that in its hands only on a PostgreSQL server of its own.
 func TestACommitThatIsNotDurableIsFound(t *testing.T) {
 	t.Parallel()
-	c := crop{fault: planted.CommitNotDurable, promise: check.Durable, likely: func(p *Plan) bool {
-		return slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.What == DatabaseKill && f.At < p.part(70) })
-	}, rate: 120}
+	c := crop{fault: planted.CommitNotDurable, promise: check.Durable, rate: 120, duration: 6 * time.Second, likely: amidst(DatabaseKill, 1)}
 	o := c.options()
 	o.Program, o.Postmaster, o.Progress = harness.Planted(t), cluster(t), t.Output()
 	o.ServeEnv = []string{planted.Env + "=" + string(c.fault)}

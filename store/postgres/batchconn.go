@@ -8,7 +8,6 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"holdline/internal/planted"
 	"holdline/store"
 )
 
@@ -72,11 +71,7 @@ func (b *Backend) prepareBatchConn(ctx context.Context, pool *sqlx.DB) (*batchCo
 		return nil, err
 	}
 	c := &batchConn{Conn: conn}
-	settings := lanePlans
-	if planted.On(planted.CommitNotDurable) {
-		settings += `; SET synchronous_commit = off`
-	}
-	if _, err := conn.ExecContext(ctx, settings); err != nil {
+	if _, err := conn.ExecContext(ctx, lanePlans); err != nil {
 		c.close()
 		return nil, err
 	}

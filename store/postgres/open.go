@@ -14,6 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"holdline/internal/planted"
 	"holdline/migrations"
 	"holdline/store"
 )
@@ -148,6 +149,10 @@ func (b *Backend) prepareConnection(ctx context.Context, conn driver.Conn) error
 			"turn both on, or start with --allow-unsafe-durability", fsync, synchronousCommit)
 	}
 	b.identity.Store(&identity)
+	if planted.On(planted.CommitNotDurable) {
+		_, err := conn.(driver.ExecerContext).ExecContext(ctx, `SET synchronous_commit = off`, nil)
+		return err
+	}
 	return nil
 }
 
