@@ -86,18 +86,40 @@ func movesIn(tx *Tx, conversations []ID, since int64) ([]WatermarkMove, error) {
 func (s *Store) MovesFor(ctx context.Context, user ID, since int64) ([]WatermarkMove, error) {
 	var moves []WatermarkMove
 	err := s.backend.Read(ctx, func(tx *Tx) error {
-		var moved []ID
-		if err := tx.Select(&moved, `SELECT ms.conversation_id FROM memberships ms WHERE ms.user_id = ? AND ms.to_seq = 0
-			AND EXISTS (SELECT 1 FROM watermarks w WHERE w.conversation_id = ms.conversation_id AND w.stamp > ?)
-			AND (SELECT COUNT(*) FROM (SELECT 1 FROM members m WHERE m.conversation_id = ms.conversation_id AND m.to_seq = 0 LIMIT ?) AS first) <= ?`,
-			user, since, MaxReceiptMembers+1, MaxReceiptMembers); err != nil {
+		moved, err := movedFor(tx, user, since)
+		if err != nil {
 			return err
 		}
-		var err error
 		moves, err = movesIn(tx, moved, since)
 		return err
 	})
 	return slices.DeleteFunc(moves, func(m WatermarkMove) bool { return !m.Concerns(user) }), err
+}
+
+// movedLately is how many watermarks are looked at whoever's they are; where
+// more have moved, a user's conversations are gone through.
+const movedLately = 300
+
+// movedFor returns the conversations of a user that name people in receipts and
+// in which a watermark has moved. Whoever polls has been here a moment ago, and
+// little has moved since anywhere.
+func movedFor(tx *Tx, user ID, since int64) ([]ID, error) {
+	var lately []ID
+	if err := tx.Select(&lately, `SELECT conversation_id FROM watermarks WHERE stamp > ? ORDER BY stamp LIMIT ?`, since, movedLately+1); err != nil {
+		return nil, err
+	}
+	const named = ` AND ms.to_seq = 0
+		AND (SELECT COUNT(*) FROM (SELECT 1 FROM members m WHERE m.conversation_id = ms.conversation_id AND m.to_seq = 0 LIMIT ?) AS first) <= ?`
+	if len(lately) <= movedLately {
+		slices.Sort(lately)
+		return selectIn[ID](tx, `SELECT ms.conversation_id FROM memberships ms
+			WHERE ms.conversation_id IN (?) AND ms.user_id = ?`+named, slices.Compact(lately), user, MaxReceiptMembers+1, MaxReceiptMembers)
+	}
+	var moved []ID
+	err := tx.Select(&moved, `SELECT ms.conversation_id FROM memberships ms WHERE ms.user_id = ?
+		AND (SELECT MAX(w.stamp) FROM watermarks w WHERE w.conversation_id = ms.conversation_id) > ?`+named,
+		user, since, MaxReceiptMembers+1, MaxReceiptMembers)
+	return moved, err
 }
 
 // NamesReaders reports which of the conversations name people in receipts.

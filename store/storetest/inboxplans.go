@@ -90,10 +90,14 @@ func (s *suite) inboxPlans(t *testing.T) {
 			moves, err := w.store.MovesIn(ctx, groups[:moved], since+1)
 			return len(moves), err
 		}, moved},
-		{"moves for somebody", 2*followed + moved*15, func(ctx context.Context) (int, error) {
+		{"moves for somebody, of a moment", moved * 20, func(ctx context.Context) (int, error) {
 			moves, err := w.store.MovesFor(ctx, bob.UserID, since+1)
 			return len(moves), err
 		}, moved},
+		{"moves for somebody", 45 * followed, func(ctx context.Context) (int, error) {
+			moves, err := w.store.MovesFor(ctx, bob.UserID, since)
+			return len(moves), err
+		}, followed + moved}, // the others', and what bob has read himself
 		{"watermarks of a first screen", 100 * 15, func(ctx context.Context) (int, error) {
 			moves, err := w.store.WatermarksIn(ctx, groups[:100])
 			return len(moves), err
