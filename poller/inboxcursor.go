@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -112,9 +113,7 @@ func (pl *inboxPlace) scanSize(with exception) int {
 
 // find returns where the exception of a slot is, or belongs.
 func (pl *inboxPlace) find(slot int64) (at int, found bool) {
-	return slices.BinarySearchFunc(pl.exceptions, slot, func(e exception, slot int64) int {
-		return int(min(1, max(-1, e.slot-slot)))
-	})
+	return slices.BinarySearchFunc(pl.exceptions, slot, func(e exception, slot int64) int { return cmp.Compare(e.slot, slot) })
 }
 
 // set replaces or adds an exception.

@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -157,16 +158,8 @@ func (in *inboxes) renew(ctx context.Context, u *inboxUser, stamp int64) error {
 func (in *inboxes) load(ctx context.Context, u *inboxUser, again bool) error {
 	u.loading.Lock()
 	defer u.loading.Unlock()
-	in.mu.RLock()
-	loaded := u.loaded
-	passed := make(map[store.ID]bool)
-	for _, it := range u.interests {
-		if it.passed {
-			passed[it.conversation] = true
-		}
-	}
-	in.mu.RUnlock()
-	if loaded && !again {
+	passed, wanted := in.passedBefore(u, again)
+	if !wanted {
 		return nil
 	}
 	found, err := in.p.log.Interests(ctx, u.id)
@@ -175,6 +168,23 @@ func (in *inboxes) load(ctx context.Context, u *inboxUser, again bool) error {
 	}
 	in.replace(u, found, passed)
 	return nil
+}
+
+// passedBefore returns the conversations whose ends have been passed; wanted is
+// false when a user's interests need not be read.
+func (in *inboxes) passedBefore(u *inboxUser, again bool) (passed map[store.ID]bool, wanted bool) {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	if u.loaded && !again {
+		return nil, false
+	}
+	passed = make(map[store.ID]bool)
+	for _, it := range u.interests {
+		if it.passed {
+			passed[it.conversation] = true
+		}
+	}
+	return passed, true
 }
 
 // replace puts what was found in the place of a user's interests, and keeps the
@@ -216,15 +226,7 @@ func (in *inboxes) replace(u *inboxUser, found []store.Interest, passed map[stor
 }
 
 func findInterest(all []interest, conversation store.ID) (at int, found bool) {
-	return slices.BinarySearchFunc(all, conversation, func(it interest, id store.ID) int {
-		switch {
-		case it.conversation < id:
-			return -1
-		case it.conversation > id:
-			return 1
-		}
-		return 0
-	})
+	return slices.BinarySearchFunc(all, conversation, func(it interest, id store.ID) int { return cmp.Compare(it.conversation, id) })
 }
 
 // interest returns a user's interest in a conversation, an ended one too.

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,9 +45,21 @@ func (in *inboxes) wanted(conversation store.ID) bool {
 }
 
 // watermarksMoved takes the conversations whose watermarks this node has moved.
-func (in *inboxes) watermarksMoved(conversations []store.ID) {
-	in.mu.RLock()
+func (in *inboxes) watermarksMoved(conversations []store.ID) { in.enqueue(in.moved, conversations) }
+
+// hint takes the conversations that another node says have gone on.
+func (in *inboxes) hint(heads []store.Head) {
+	ids := make([]store.ID, len(heads))
+	for n, h := range heads {
+		ids[n] = h.ConversationID
+	}
+	in.enqueue(in.hinted, ids)
+}
+
+// enqueue adds what somebody's inbox follows to one of run's sets.
+func (in *inboxes) enqueue(set map[store.ID]struct{}, conversations []store.ID) {
 	var wanted []store.ID
+	in.mu.RLock()
 	for _, id := range conversations {
 		if len(in.index[id]) > 0 {
 			wanted = append(wanted, id)
@@ -58,28 +71,7 @@ func (in *inboxes) watermarksMoved(conversations []store.ID) {
 	}
 	in.queueMu.Lock()
 	for _, id := range wanted {
-		in.moved[id] = struct{}{}
-	}
-	in.queueMu.Unlock()
-	in.wake()
-}
-
-// hint takes the conversations that another node says have gone on.
-func (in *inboxes) hint(heads []store.Head) {
-	in.mu.RLock()
-	var wanted []store.ID
-	for _, h := range heads {
-		if len(in.index[h.ConversationID]) > 0 {
-			wanted = append(wanted, h.ConversationID)
-		}
-	}
-	in.mu.RUnlock()
-	if len(wanted) == 0 {
-		return
-	}
-	in.queueMu.Lock()
-	for _, id := range wanted {
-		in.hinted[id] = struct{}{}
+		set[id] = struct{}{}
 	}
 	in.queueMu.Unlock()
 	in.wake()
@@ -98,9 +90,7 @@ func (in *inboxes) readHinted(conversations []store.ID) {
 		return
 	}
 	in.p.topics.hint(heads, true)
-	for _, h := range heads {
-		in.mark(h)
-	}
+	in.mark(heads)
 }
 
 func (in *inboxes) wake() {
@@ -128,26 +118,20 @@ func (in *inboxes) run() {
 		}
 		in.queueMu.Lock()
 		batch, in.queue = in.queue, batch[:0]
-		var moved, hinted []store.ID
-		for id := range in.hinted {
-			hinted = append(hinted, id)
-		}
+		var moved []store.ID
+		hinted := slices.Collect(maps.Keys(in.hinted))
 		clear(in.hinted)
 		if len(in.moved) > 0 {
 			if wait := movesInterval - time.Since(in.movedAt); wait > 0 {
 				timer.Reset(wait)
 			} else {
 				in.movedAt = time.Now()
-				for id := range in.moved {
-					moved = append(moved, id)
-				}
+				moved = slices.Collect(maps.Keys(in.moved))
 				clear(in.moved)
 			}
 		}
 		in.queueMu.Unlock()
-		for _, h := range batch {
-			in.mark(h)
-		}
+		in.mark(batch)
 		if len(hinted) > 0 {
 			in.readHinted(hinted)
 		}
@@ -157,14 +141,21 @@ func (in *inboxes) run() {
 	}
 }
 
-// mark makes a conversation owed, up to a seq that is certainly in its log.
-func (in *inboxes) mark(h store.Head) {
+// mark makes conversations owed, each up to a seq that is certainly in its log.
+func (in *inboxes) mark(heads []store.Head) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	for _, u := range in.index[h.ConversationID] {
-		for _, i := range u.readers {
-			i.owe(h.ConversationID, h.LastSeq)
+	for _, h := range heads {
+		for _, u := range in.index[h.ConversationID] {
+			u.owe(h)
 		}
+	}
+}
+
+// owe marks a conversation for all of a user's inboxes, under inboxes.mu.
+func (u *inboxUser) owe(h store.Head) {
+	for _, i := range u.readers {
+		i.owe(h.ConversationID, h.LastSeq)
 	}
 }
 
@@ -224,7 +215,7 @@ func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove
 }
 
 // swept takes what a sweep found above the stamp of the one before, and then
-// publishes the new one. changes is nil when nobody follows an inbox.
+// publishes the new one.
 func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, since int64) error {
 	in.mu.RLock()
 	nobody := len(in.users) == 0
@@ -236,14 +227,12 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 		}
 		// By the interests as they were, and as they are: what came before an end
 		// that is known only now is to be given too.
-		for _, h := range heads {
-			in.mark(h)
-		}
-		if err := in.changed(ctx, changes.Memberships, heads); err != nil {
-			return err
-		}
-		for _, h := range heads {
-			in.mark(h)
+		in.mark(heads)
+		if len(changes.Memberships) > 0 {
+			if err := in.changed(ctx, changes.Memberships, heads); err != nil {
+				return err
+			}
+			in.mark(heads)
 		}
 		if err := in.deliverMoves(ctx, changes.Moves, true); err != nil {
 			return err
@@ -290,9 +279,7 @@ func (in *inboxes) changed(ctx context.Context, changes []store.MembershipChange
 		}
 		in.adopt(u, c.Interest)
 		in.mu.RLock()
-		for _, i := range u.readers {
-			i.owe(c.ConversationID, seq)
-		}
+		u.owe(store.Head{ConversationID: c.ConversationID, LastSeq: seq})
 		in.mu.RUnlock()
 	}
 	return nil

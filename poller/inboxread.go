@@ -112,9 +112,7 @@ func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 	if lost {
 		err := i.readReceipts(ctx, out)
 		if err != nil {
-			i.mu.Lock()
-			i.lost = true
-			i.mu.Unlock()
+			i.readAnew()
 		}
 		return err
 	}
@@ -125,6 +123,13 @@ func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 		}
 	}
 	return nil
+}
+
+// readAnew has the receipts read from the store, whatever waits.
+func (i *Inbox) readAnew() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.lost = true
 }
 
 // receiptsSince is the stamp up to which receipts have been given: T, or T1 for a

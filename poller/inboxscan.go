@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -53,7 +54,9 @@ func (s *inboxScan) start(ctx context.Context, i *Inbox) error {
 		return err
 	}
 	// The receipts are read after T1, so that T may take it.
-	i.lost = !s.now
+	if !s.now {
+		i.readAnew()
+	}
 	return nil
 }
 
@@ -95,7 +98,7 @@ func newOwedScan(i *Inbox, t1 int64) *inboxScan {
 			})
 		}
 	}
-	slices.SortFunc(s.pending, func(a, b store.Moved) int { return int(a.Slot - b.Slot) })
+	slices.SortFunc(s.pending, func(a, b store.Moved) int { return cmp.Compare(a.Slot, b.Slot) })
 	i.place.t1, i.place.slot, i.place.seq = t1, 0, 0
 	return s
 }
