@@ -29,7 +29,7 @@ func TestInboxSnapshotIsTheListOfConversations(t *testing.T) {
 		}
 	}
 	first := w.inbox(bob, "?from=start")
-	if len(first.Events) != 4 {
+	if len(first.Events) != 4 || first.More {
 		t.Errorf("from the start: %+v", first)
 	}
 	for _, e := range first.Events {

@@ -202,7 +202,7 @@ func (f *fair) settle(devices ...*device) {
 				d.agrees(group)
 			}
 		}
-		if page := d.poll(""); len(page.Events) > 0 {
+		if page := d.poll(""); len(page.Events) > 0 || page.More {
 			f.t.Errorf("more at the end: %+v", page)
 		}
 	}

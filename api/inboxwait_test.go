@@ -24,7 +24,7 @@ func TestInboxPollIsAnsweredByWhatComes(t *testing.T) {
 	answer := d.pollAside("&wait=50")
 	sent := w.send(ann, two, "1", "while waiting") // 2
 	page := <-answer
-	if len(page.Events) != 1 || page.Events[0].Seq != 2 || page.Events[0].ConversationId != two || page.Events[0].Text != sent.Text {
+	if len(page.Events) != 1 || page.Events[0].Seq != 2 || page.Events[0].ConversationId != two || page.Events[0].Text != sent.Text || page.More {
 		t.Errorf("%+v", page)
 	}
 	if took := time.Since(began); took > 20*time.Second {
@@ -132,7 +132,7 @@ func TestInboxPollIsAnsweredWhenTheServerDrains(t *testing.T) {
 	d := w.connect(ann, "now")
 	got := d.pollAside("&wait=50")
 	must(t, w.Close(t.Context()))
-	if page := <-got; len(page.Events) != 0 {
+	if page := <-got; len(page.Events) != 0 || page.More {
 		t.Errorf("%+v", page)
 	}
 	d.poll("&wait=50") // and does not wait any more

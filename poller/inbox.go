@@ -44,6 +44,7 @@ type Inbox struct {
 
 	mu       sync.Mutex
 	owed     map[store.ID]int64 // conversations with something to give, up to a seq that is certainly there
+	paidTo   map[store.ID]int64 // what was given since T last moved by itself: a mark that comes late is not owed
 	receipts map[receiptKey]*Receipt
 	lost     bool // receipts beyond maxOwedReceipts were dropped: read them anew
 	stuck    bool // full, until closed moves
@@ -158,6 +159,9 @@ func (i *Inbox) Watch(o Watch) {
 func (i *Inbox) owe(conversation store.ID, seq int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if seq <= i.paidTo[conversation] {
+		return
+	}
 	if i.owed == nil {
 		i.owed = make(map[store.ID]int64, 1)
 	}

@@ -18,6 +18,7 @@ func (i *Inbox) Read(ctx context.Context, b *InboxBatch, maxEvents, maxBytes int
 	i.paused = false
 	if i.scan == nil && i.given > i.place.t {
 		i.place.advance(i.given)
+		i.settle()
 	}
 	out := inboxOut{batch: b, events: maxEvents, bytes: maxBytes, cursors: cursors}
 	for {
@@ -164,10 +165,23 @@ func (i *Inbox) room(it interest, head int64) bool {
 	return i.place.scanSize(e) <= maxCursorBytes
 }
 
-// paid takes a mark back, unless it has been raised above seq meanwhile.
+// settle forgets what was paid: the sweep has marked everything up to T by now,
+// and an idle inbox holds nothing for its conversations.
+func (i *Inbox) settle() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.paidTo = nil
+}
+
+// paid takes a mark back, unless it has been raised above seq meanwhile. Each
+// event is marked more than once, by whoever commits it and by the sweep.
 func (i *Inbox) paid(conversation store.ID, seq int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.paidTo == nil {
+		i.paidTo = make(map[store.ID]int64, 1)
+	}
+	i.paidTo[conversation] = max(i.paidTo[conversation], seq)
 	if i.owed[conversation] <= seq {
 		delete(i.owed, conversation)
 		if len(i.owed) == 0 {

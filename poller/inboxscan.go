@@ -200,6 +200,7 @@ func (s *inboxScan) give(ctx context.Context, i *Inbox, m *store.Moved, out *inb
 	before := len(out.batch.Events)
 	err = i.copy(ctx, r, m.Slot, base, out)
 	s.given = s.given || len(out.batch.Events) > before
+	i.paid(m.ConversationID, r.pos)
 	if r.Removed() {
 		i.p.inboxes.pass(i.owner, m.ConversationID)
 	}
