@@ -62,13 +62,10 @@ func (s *Server) poll(c *call, at pollPlace) error {
 	page := pagePool.Get().(*pageBuffer)
 	page.frames, err = r.Read(c.ctx, page.frames[:0], at.limit, store.MaxPageBytes)
 	if wait := c.waitUntil(at.until); err == nil && len(page.frames) == 0 && !r.Removed() && wait > 0 {
-		switch err = s.live.begin(c.who.User.ID); {
-		case err == nil:
+		var may bool
+		if may, err = s.mayWait(c); may {
 			page.release()
-			r.Watch(poller.Watch{Wait: wait})
-			return s.park(c, r.Close, func(c *call) error { return s.await(c, r, at) })
-		case errors.Is(err, errGoingDown):
-			err = nil // answered at once, as all that wait
+			return s.park(c, r, wait, func(c *call) error { return s.await(c, r, at) })
 		}
 	}
 	defer r.Close()

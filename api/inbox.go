@@ -38,13 +38,10 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 	}
 	err = in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
 	if err == nil && b.empty() && wait > 0 {
-		switch err = s.live.begin(c.who.User.ID); {
-		case err == nil:
+		var may bool
+		if may, err = s.mayWait(c); may {
 			b.release()
-			in.Watch(poller.Watch{Wait: wait})
-			return s.park(c, in.Close, func(c *call) error { return s.awaitInbox(c, in, limit) })
-		case errors.Is(err, errGoingDown):
-			err = nil // answered at once, as all that wait
+			return s.park(c, in, wait, func(c *call) error { return s.awaitInbox(c, in, limit) })
 		}
 	}
 	defer in.Close()

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"holdline/poller"
 )
 
 // Returns gives connections back to an http.Server: serve it beside the
@@ -61,22 +63,39 @@ func (r *Returns) give(conn net.Conn) {
 // errParked says that a handler has left its connection to a poll that waits.
 var errParked = fmt.Errorf("the poll waits by itself: %w", http.ErrHijacked)
 
-// park runs the rest of a poll that begin has counted and that is watched, wait,
-// on a goroutine of its own that has the connection for itself, with a call that
-// is good there. Where the connection cannot be taken over and given back (TLS,
-// HTTP/2, HTTP/1.0, no Returns) wait runs here, on the handler's goroutine. In
-// the end it closes the reader and ends what begin began.
-func (s *Server) park(c *call, closeReader func(), wait func(c *call) error) error {
+// waiter is what a poll waits on: a conversation's reader, or an inbox.
+type waiter interface {
+	Watch(poller.Watch)
+	Close()
+}
+
+// mayWait counts a poll that is about to wait, which park then has to end. It is
+// false while the server goes down, when all polls are answered at once.
+func (s *Server) mayWait(c *call) (bool, error) {
+	err := s.live.begin(c.who.User.ID)
+	if errors.Is(err, errGoingDown) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// park runs the rest of a poll that mayWait has let in, on a goroutine of its own
+// that has the connection for itself, with a call that is good there. Where the
+// connection cannot be taken over and given back (TLS, HTTP/2, HTTP/1.0, no
+// Returns) rest runs here, on the handler's goroutine. In the end it closes on
+// and ends what mayWait began.
+func (s *Server) park(c *call, on waiter, wait time.Duration, rest func(c *call) error) error {
+	on.Watch(poller.Watch{Wait: wait})
 	// Here, since it takes a deep stack, which a goroutine that waits would keep.
 	if err := s.checkSession(c); err != nil {
-		closeReader()
+		on.Close()
 		s.live.done(c.who.User.ID)
 		return err
 	}
 	ended := func(c *call) error {
 		defer s.live.done(c.who.User.ID)
-		defer closeReader()
-		return wait(c)
+		defer on.Close()
+		return rest(c)
 	}
 	r := c.Request()
 	if s.cfg.Returns == nil || c.parked || r.TLS != nil || r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
@@ -120,7 +139,6 @@ type parkedPoll struct {
 
 	header http.Header
 	answer []byte
-	status int
 }
 
 // Header implements http.ResponseWriter.
@@ -128,7 +146,6 @@ func (p *parkedPoll) Header() http.Header { return p.header }
 
 // WriteHeader implements http.ResponseWriter.
 func (p *parkedPoll) WriteHeader(status int) {
-	p.status = status
 	p.last = p.last || p.server.draining.Load() || p.header.Get("Connection") == "close"
 	p.answer = append(p.answer, "HTTP/1.1 "...)
 	p.answer = strconv.AppendInt(p.answer, int64(status), 10)
