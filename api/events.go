@@ -65,7 +65,7 @@ func (s *Server) poll(c *call, at pollPlace) error {
 		var may bool
 		if may, err = s.mayWait(c); may {
 			page.release()
-			return s.park(c, r, wait, func(c *call) error { return s.await(c, r, at) })
+			return s.park(c, r, wait, func(c *call, why poller.Wake) (bool, error) { return s.woken(c, r, at, why) })
 		}
 	}
 	defer r.Close()
@@ -76,27 +76,22 @@ func (s *Server) poll(c *call, at pollPlace) error {
 	return s.answerRead(c, r, page)
 }
 
-// await answers as soon as there is something, and without anything when the
+// woken answers as soon as there is something, and without anything when the
 // wait is over or the server drains.
-func (s *Server) await(c *call, r *poller.Reader, at pollPlace) error {
-	for {
-		why := r.Wait(c.ctx.Done())
-		switch {
-		case why&poller.WakeRevoked != 0:
-			return errSessionEnded
-		case why&poller.WakeReset != 0:
-			return &resetError{cause: &poller.ResetError{FirstSeq: r.FirstSeq()}, field: "after"}
-		}
-		last := why&(poller.WakeEnds|poller.WakeGone) != 0
-		if _, fresh := r.Head(); last && !fresh && !r.More() && c.ctx.Err() == nil {
-			// It has waited while the sweep failed: what is known of the head is too
-			// old to say that there is nothing.
-			return s.poll(c, at)
-		}
-		if answered, err := s.readPage(c, r, at.limit, last); answered || err != nil {
-			return err
-		}
+func (s *Server) woken(c *call, r *poller.Reader, at pollPlace, why poller.Wake) (answered bool, err error) {
+	switch {
+	case why&poller.WakeRevoked != 0:
+		return true, errSessionEnded
+	case why&poller.WakeReset != 0:
+		return true, &resetError{cause: &poller.ResetError{FirstSeq: r.FirstSeq()}, field: "after"}
 	}
+	last := why&(poller.WakeEnds|poller.WakeGone) != 0
+	if _, fresh := r.Head(); last && !fresh && !r.More() && why&poller.WakeGone == 0 {
+		// It has waited while the sweep failed: what is known of the head is too
+		// old to say that there is nothing.
+		return true, s.poll(c, at)
+	}
+	return s.readPage(c, r, at.limit, last)
 }
 
 // readPage answers what there is, in any case if it is the last time.

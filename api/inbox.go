@@ -41,7 +41,7 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 		var may bool
 		if may, err = s.mayWait(c); may {
 			b.release()
-			return s.park(c, in, wait, func(c *call) error { return s.awaitInbox(c, in, limit) })
+			return s.park(c, in, wait, func(c *call, why poller.Wake) (bool, error) { return s.wokenInbox(c, in, limit, why) })
 		}
 	}
 	defer in.Close()
@@ -67,21 +67,16 @@ func (c *call) waitUntil(until time.Time) time.Duration {
 	return wait
 }
 
-// awaitInbox answers as soon as there is something, and without anything when
+// wokenInbox answers as soon as there is something, and without anything when
 // the wait is over or the server drains.
-func (s *Server) awaitInbox(c *call, in *poller.Inbox, limit int) error {
-	for {
-		why := in.Wait(c.ctx.Done())
-		switch {
-		case why&poller.WakeRevoked != 0:
-			return errSessionEnded
-		case why&poller.WakeReset != 0:
-			return inboxReset("cursor")
-		}
-		if answered, err := s.readInbox(c, in, limit, why&(poller.WakeEnds|poller.WakeGone) != 0); answered || err != nil {
-			return err
-		}
+func (s *Server) wokenInbox(c *call, in *poller.Inbox, limit int, why poller.Wake) (answered bool, err error) {
+	switch {
+	case why&poller.WakeRevoked != 0:
+		return true, errSessionEnded
+	case why&poller.WakeReset != 0:
+		return true, inboxReset("cursor")
 	}
+	return s.readInbox(c, in, limit, why&(poller.WakeEnds|poller.WakeGone) != 0)
 }
 
 // readInbox answers what there is, in any case if it is the last time.

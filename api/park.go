@@ -2,15 +2,19 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"holdline/poller"
 )
@@ -66,8 +70,12 @@ var errParked = fmt.Errorf("the poll waits by itself: %w", http.ErrHijacked)
 // waiter is what a poll waits on: a conversation's reader, or an inbox.
 type waiter interface {
 	Watch(poller.Watch)
+	Ready() poller.Wake
 	Close()
 }
+
+// pollStep answers a poll that was woken, or finds that it has to wait on.
+type pollStep func(c *call, why poller.Wake) (answered bool, err error)
 
 // mayWait counts a poll that is about to wait, which park then has to end. It is
 // false while the server goes down, when all polls are answered at once.
@@ -79,66 +87,183 @@ func (s *Server) mayWait(c *call) (bool, error) {
 	return err == nil, err
 }
 
-// park runs the rest of a poll that mayWait has let in, on a goroutine of its own
-// that has the connection for itself, with a call that is good there. Where the
-// connection cannot be taken over and given back (TLS, HTTP/2, HTTP/1.0, no
-// Returns) rest runs here, on the handler's goroutine. In the end it closes on
-// and ends what mayWait began.
-func (s *Server) park(c *call, on waiter, wait time.Duration, rest func(c *call) error) error {
-	on.Watch(poller.Watch{Wait: wait})
+// park runs the rest of a poll that mayWait has let in: on a goroutine of its
+// own that has the connection for itself or, where that cannot be taken over and
+// given back (TLS, HTTP/2, HTTP/1.0, no Returns), here on the handler's. In the
+// end it closes on and ends what mayWait began.
+func (s *Server) park(c *call, on waiter, wait time.Duration, step pollStep) error {
+	p := &parkedPoll{server: s, on: on, step: step, echo: c.Echo(), op: c.op, who: c.who, began: time.Now()}
+	on.Watch(poller.Watch{Wait: wait, Ring: p.ring})
 	// Here, since it takes a deep stack, which a goroutine that waits would keep.
 	if err := s.checkSession(c); err != nil {
-		on.Close()
-		s.live.done(c.who.User.ID)
+		p.end()
 		return err
 	}
-	ended := func(c *call) error {
-		defer s.live.done(c.who.User.ID)
-		defer on.Close()
-		return rest(c)
+	if err := p.takeOver(c); err != nil {
+		defer p.end()
+		return p.stay(c)
 	}
+	s.live.park(p)
+	go p.run()
+	return errParked
+}
+
+// parkedPoll is a poll that waits. On a connection of its own it is the
+// http.ResponseWriter of the one answer, and holds no more of its request than
+// the answer needs: it is most of what a waiting client costs.
+//
+// One goroutine waits for the client, in a read that ends when the client
+// leaves, or asks for more already; what the poll waits for ends it too, by a
+// read deadline.
+type parkedPoll struct {
+	server *Server
+	on     waiter
+	step   pollStep
+	echo   *echo.Echo
+	op     *operation
+	who    Identity
+	asked  asked
+	began  time.Time
+
+	mu      sync.Mutex
+	bell    chan struct{} // rung in place of the deadline while nothing is to be read
+	reading bool          // a ring puts an end to the read
+	rung    bool          // and has
+
+	conn  net.Conn
+	ahead []byte  // what the client sent behind its request
+	next  [1]byte // the first of that, usually
+	last  bool    // the connection ends with the answer
+
+	header http.Header
+	answer []byte
+}
+
+// asked is what an answer needs of a request that net/http has let go.
+type asked struct {
+	route, uri, accept, from string
+	authorized               bool
+}
+
+func (a *asked) request() *http.Request {
+	r := &http.Request{
+		Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		RequestURI: a.uri, RemoteAddr: a.from, Header: make(http.Header), Body: http.NoBody,
+	}
+	r.URL, _ = url.ParseRequestURI(a.uri) // net/http has
+	if a.accept != "" {
+		r.Header.Set("Accept", a.accept)
+	}
+	if a.authorized {
+		r.Header.Set("Authorization", "Bearer") // whose, is known
+	}
+	return r
+}
+
+// errStays says that a poll has to wait on its handler's goroutine.
+var errStays = errors.New("the connection cannot be taken over")
+
+// takeOver makes the connection the poll's own.
+func (p *parkedPoll) takeOver(c *call) error {
 	r := c.Request()
-	if s.cfg.Returns == nil || c.parked || r.TLS != nil || r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
-		return ended(c)
+	if p.server.cfg.Returns == nil || c.parked || r.TLS != nil || r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
+		return errStays
 	}
 	conn, buffered, err := http.NewResponseController(c.Response()).Hijack()
 	if err != nil {
-		return ended(c)
+		return err
 	}
 	_ = conn.SetDeadline(time.Time{}) // net/http may have set some
-	p := &parkedPoll{
-		server: s, conn: conn, began: time.Now(), header: c.Response().Header(), last: r.Close,
-		heard: make(chan struct{}),
+	p.conn, p.last = conn, r.Close
+	p.asked = asked{
+		route: c.Path(), uri: r.RequestURI, accept: strings.Join(r.Header.Values("Accept"), ","),
+		from: net.JoinHostPort(c.RealIP(), "0"), authorized: r.Header.Get("Authorization") != "",
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead, _ := buffered.Reader.Peek(n)
 		p.ahead = bytes.Clone(ahead)
 	}
-	ctx, gone := context.WithCancel(s.live.ctx)
-	ec := c.Echo().NewContext(r, p)
-	ec.SetPath(c.Path())
-	parked := &call{Context: ec, op: c.op, ctx: ctx, who: c.who, parked: true}
-	s.live.park(p)
-	go p.listen(gone)
-	go func() {
-		defer gone()
-		p.run(parked, ended)
-	}()
-	return errParked
+	return nil
 }
 
-// parkedPoll is a poll that waits on a connection of its own. It is the
-// http.ResponseWriter of the one answer.
-type parkedPoll struct {
-	server *Server
-	conn   net.Conn
-	ahead  []byte        // what the client sent behind its request; listen's until heard
-	heard  chan struct{} // closed when listen has ended
-	began  time.Time
-	last   bool // the connection ends with the answer
+// end is the end of waiting.
+func (p *parkedPoll) end() {
+	p.on.Close()
+	p.server.live.done(p.who.User.ID)
+}
 
-	header http.Header
-	answer []byte
+// stay waits on the handler's goroutine.
+func (p *parkedPoll) stay(c *call) error {
+	for {
+		if answered, err := p.step(c, p.listen(c.ctx.Done())); answered || err != nil {
+			return err
+		}
+	}
+}
+
+// ring is what on calls when there may be something.
+func (p *parkedPoll) ring() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.bell != nil:
+		select {
+		case p.bell <- struct{}{}:
+		default:
+		}
+	case p.reading:
+		p.rung = true
+		_ = p.conn.SetReadDeadline(past)
+	}
+}
+
+// listen waits for the bell, which is rung from now on.
+func (p *parkedPoll) listen(done <-chan struct{}) poller.Wake {
+	p.mu.Lock()
+	if p.bell == nil {
+		p.bell = make(chan struct{}, 1)
+	}
+	p.mu.Unlock()
+	for {
+		if why := p.on.Ready(); why != 0 {
+			return why
+		}
+		select {
+		case <-p.bell:
+		case <-done:
+			return poller.WakeGone
+		}
+	}
+}
+
+// read says that a ring is to put an end to a read, or is not any more.
+func (p *parkedPoll) read(reading bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reading = reading
+	if p.rung {
+		p.rung = false
+		_ = p.conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// wait waits until there is a reason to wake, and for no longer than the client.
+func (p *parkedPoll) wait() poller.Wake {
+	for len(p.ahead) == 0 {
+		p.read(true)
+		if why := p.on.Ready(); why != 0 {
+			p.read(false)
+			return why
+		}
+		n, err := p.conn.Read(p.next[:])
+		p.read(false)
+		p.ahead = p.next[:n]
+		if err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || p.server.live.ctx.Err() != nil) {
+			return poller.WakeGone
+		}
+	}
+	// The client has sent its next request; its connection tells no more.
+	return p.listen(p.server.live.ctx.Done())
 }
 
 // Header implements http.ResponseWriter.
@@ -167,59 +292,59 @@ func (p *parkedPoll) Write(b []byte) (int, error) {
 // SetWriteDeadline is for http.ResponseController.
 func (p *parkedPoll) SetWriteDeadline(t time.Time) error { return p.conn.SetWriteDeadline(t) }
 
-// listen reads until the next request begins, or the client is gone: so a poll
-// that nobody waits for any more ends at once.
-func (p *parkedPoll) listen(gone context.CancelFunc) {
-	defer close(p.heard)
-	if len(p.ahead) > 0 {
-		return
-	}
-	first := make([]byte, 1)
-	n, err := p.conn.Read(first)
-	p.ahead = first[:n]
-	if err != nil {
-		gone()
-	}
-}
-
 // run waits, answers, and gives the connection back for the next request.
-func (p *parkedPoll) run(c *call, wait func(c *call) error) {
+func (p *parkedPoll) run() {
 	defer p.server.live.unpark(p)
-	p.finish(c, wait)
+	for answered := false; !answered; {
+		answered = p.reply(p.wait())
+	}
+	p.end()
 	_, err := p.conn.Write(p.answer)
 	p.answer, p.header = nil, nil
-	// A new connection has to send its request soon; one that is kept need not.
-	idle := time.Now().Add(p.server.cfg.IdleTimeout)
 	if err != nil || p.last {
-		idle = past
+		hangUp(p.conn, err == nil)
+		return
 	}
-	_ = p.conn.SetReadDeadline(idle)
+	// A new connection has to send its request soon; one that is kept need not.
+	_ = p.conn.SetReadDeadline(time.Now().Add(p.server.cfg.IdleTimeout))
 	if !p.server.live.keep(p) {
 		_ = p.conn.SetReadDeadline(past)
 	}
-	<-p.heard
-	switch {
-	case err != nil || p.last:
-		hangUp(p.conn, err == nil)
-	case len(p.ahead) == 0:
-		_ = p.conn.Close()
-	default:
-		_ = p.conn.SetDeadline(time.Time{})
-		p.server.cfg.Returns.give(&returnedConn{Conn: p.conn, ahead: p.ahead})
+	if len(p.ahead) == 0 {
+		n, _ := p.conn.Read(p.next[:])
+		p.ahead = p.next[:n]
 	}
+	if len(p.ahead) == 0 {
+		_ = p.conn.Close()
+		return
+	}
+	_ = p.conn.SetDeadline(time.Time{})
+	p.server.cfg.Returns.give(&returnedConn{Conn: p.conn, ahead: p.ahead})
 }
 
-// finish does what the handler and the middleware around it would have done.
-func (p *parkedPoll) finish(c *call, wait func(c *call) error) {
+// reply makes the call anew for one step, with what the middleware around the
+// handler would have done; false: the poll has to wait on.
+func (p *parkedPoll) reply(why poller.Wake) (answered bool) {
+	p.header = make(http.Header)
+	setCommonHeaders(p.header)
+	ec := p.echo.NewContext(p.asked.request(), p)
+	ec.SetPath(p.asked.route)
+	c := &call{Context: ec, op: p.op, ctx: p.server.live.ctx, who: p.who, parked: true}
 	defer func() {
 		if r := recover(); r != nil {
 			p.server.fail(c, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+			answered = true
 		}
-		p.server.logAccess(c, time.Since(p.began))
+		if answered {
+			p.server.logAccess(c, time.Since(p.began))
+		}
 	}()
-	if err := wait(c); err != nil {
+	answered, err := p.step(c, why)
+	if err != nil {
 		p.server.fail(c, err)
+		return true
 	}
+	return answered
 }
 
 // park counts a poll whose connection is its own; begin has counted its user's.

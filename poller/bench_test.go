@@ -112,7 +112,7 @@ func BenchmarkWaitingReader(b *testing.B) {
 				b.Fatal(err)
 			}
 			r.Watch(Watch{Heartbeat: 15 * time.Second, Age: time.Hour})
-			r.arm()
+			r.Ready()
 			all[i] = r
 		}
 		b.ReportMetric(float64(heap()-before)/readers, "B/reader")

@@ -150,7 +150,7 @@ func TestPromise9WaitingCostsNoGoroutine(t *testing.T) {
 	for range 1000 {
 		r := open(t, p, bob, 0)
 		r.Watch(Watch{Heartbeat: 15 * time.Second, Age: time.Hour})
-		if r.arm() != 0 {
+		if r.Ready() != 0 {
 			t.Fatal("nothing to wait for")
 		}
 	}
@@ -204,7 +204,7 @@ func TestUnparkKeepsTheOthersParked(t *testing.T) {
 		for range 10 {
 			r := open(t, p, bob, 0)
 			r.Watch(Watch{})
-			if r.arm() != 0 {
+			if r.Ready() != 0 {
 				t.Fatal("nothing to wait for")
 			}
 			readers = append(readers, r)

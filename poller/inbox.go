@@ -146,7 +146,7 @@ func (i *Inbox) Close() {
 // Watch makes the inbox one that waits, as Reader.Watch does.
 func (i *Inbox) Watch(o Watch) {
 	i.mu.Lock()
-	i.wake = make(chan struct{}, 1)
+	i.expect(o.Ring)
 	i.mu.Unlock()
 	i.known = true
 	i.p.wheel.watch(&i.waiter, o)
@@ -184,25 +184,10 @@ func (i *Inbox) oweReceipt(r *Receipt) {
 }
 
 // Wait is Reader.Wait.
-func (i *Inbox) Wait(done <-chan struct{}) Wake {
-	for {
-		if reason := i.arm(); reason != 0 {
-			return reason
-		}
-		if done == nil {
-			<-i.wake
-			continue
-		}
-		select {
-		case <-i.wake:
-		case <-done:
-			return WakeGone
-		}
-	}
-}
+func (i *Inbox) Wait(done <-chan struct{}) Wake { return i.await(i.Ready, done) }
 
-// arm returns why the inbox need not wait, or 0: then the next mark wakes it.
-func (i *Inbox) arm() Wake {
+// Ready is Reader.Ready.
+func (i *Inbox) Ready() Wake {
 	reason := i.reasons()
 	if reason&WakeRetry != 0 {
 		i.paused = false

@@ -245,7 +245,9 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 	defer in.stuckMu.Unlock()
 	for i := range in.stuck {
 		delete(in.stuck, i)
+		i.mu.Lock()
 		i.signal()
+		i.mu.Unlock()
 	}
 	return nil
 }

@@ -137,7 +137,7 @@ func (r *Reader) Close() {
 // and what o says, wakes it. It is called once, before the first Wait. A
 // session that ended before Watch is not noticed: check it afterwards.
 func (r *Reader) Watch(o Watch) {
-	r.wake = make(chan struct{}, 1)
+	r.expect(o.Ring)
 	r.watched = true
 	r.p.wheel.watch(&r.waiter, o)
 	if r.p.waiters.add(&r.waiter) {
@@ -146,30 +146,17 @@ func (r *Reader) Watch(o Watch) {
 }
 
 // Wait blocks until there may be something to read, or another reason to wake;
-// it returns WakeGone when done closes first. A nil done costs least.
-func (r *Reader) Wait(done <-chan struct{}) Wake {
-	for {
-		if reason := r.arm(); reason != 0 {
-			return reason
-		}
-		if done == nil {
-			<-r.wake
-			continue
-		}
-		select {
-		case <-r.wake:
-		case <-done:
-			return WakeGone
-		}
-	}
-}
+// it returns WakeGone when done closes first. A nil done costs least. It is not
+// for a reader that was given a Ring.
+func (r *Reader) Wait(done <-chan struct{}) Wake { return r.await(r.Ready, done) }
 
 // Ending returns why the reader is to end, of WakeEnds; 0 while it is not. It
 // leaves the other reasons to Wait.
 func (r *Reader) Ending() Wake { return Wake(r.flags.Load()) & WakeEnds }
 
-// arm returns why the reader need not wait, or parks it and returns 0.
-func (r *Reader) arm() Wake {
+// Ready returns why the reader need not wait. When that is 0 whatever comes next
+// wakes it, once.
+func (r *Reader) Ready() Wake {
 	reason := r.reasons()
 	if reason&WakeRetry != 0 {
 		r.paused = false

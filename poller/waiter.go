@@ -52,6 +52,10 @@ type Watch struct {
 	Heartbeat time.Duration // WakeHeartbeat after this long without a write
 	Age       time.Duration // WakeAge after this long, ± a tenth
 	Expires   time.Time     // WakeExpired then
+	// Ring, if given, is called in place of a wake-up of Wait, from any goroutine
+	// and often for nothing, before the reader is Closed or just after: Ready tells
+	// whether there was a reason. It must not block.
+	Ring func()
 	// Cut is called, once and from another goroutine, when a write has lasted
 	// longer than WriteLimit. It must make the write fail, and not block.
 	Cut        func()
@@ -61,7 +65,8 @@ type Watch struct {
 // waiter is the part of a reader that waits: it belongs to a user's session,
 // and is woken by what it waits for, by time, and by its own end.
 type waiter struct {
-	wake  chan struct{} // holds one wake-up; nil until it waits
+	wake  chan struct{} // holds one wake-up; nil until it waits, and where there is a ring
+	ring  func()        // Watch.Ring
 	flags atomic.Uint32 // Wake
 
 	// wrote is the time of the last write, negative while a write goes on.
@@ -89,9 +94,38 @@ func (w *waiter) raise(reason Wake) {
 
 // signal wakes w, now or when it next waits.
 func (w *waiter) signal() {
+	if w.ring != nil {
+		w.ring()
+		return
+	}
 	select {
 	case w.wake <- struct{}{}:
 	default:
+	}
+}
+
+// expect makes w one that is woken, by its ring if it is given one.
+func (w *waiter) expect(ring func()) {
+	if w.ring = ring; ring == nil {
+		w.wake = make(chan struct{}, 1)
+	}
+}
+
+// await blocks until ready gives a reason, or done is closed.
+func (w *waiter) await(ready func() Wake, done <-chan struct{}) Wake {
+	for {
+		if reason := ready(); reason != 0 {
+			return reason
+		}
+		if done == nil {
+			<-w.wake
+			continue
+		}
+		select {
+		case <-w.wake:
+		case <-done:
+			return WakeGone
+		}
 	}
 }
 

@@ -73,7 +73,9 @@ func measureInboxIdle(ctx context.Context, o *Options, w *world) (*InboxIdleResu
 	}
 	in.hold = min(o.IdleHold, pollHold)
 	in.open = func(ctx context.Context, server *child, n int) (idlers, error) {
-		return openPolls(ctx, server, n, func(i int) []byte { return inboxRequest(server.addr, people[i].token, cursors[i], pollWait) })
+		return openPolls(ctx, server, n, func(i, wait int) []byte {
+			return inboxRequest(server.addr, people[i].token, cursors[i], wait)
+		})
 	}
 	r.Polls, err = w.idle(ctx, in)
 	r.Above = r.Streams.PerReader - r.Plain.PerReader
@@ -131,29 +133,43 @@ func fillCaches(ctx context.Context, server *child, n int, request func(i int) [
 // idlePolls are long-polls that have not been answered.
 type idlePolls []*wire
 
-func openPolls(ctx context.Context, server *child, n int, request func(i int) []byte) (idlers, error) {
-	wires, err := dialAll(ctx, server.addr, n)
+// openPolls opens a crowd of polls, dialsAtOnce at a time: each client asks once
+// without waiting before it waits, as one that has just been given something.
+func openPolls(ctx context.Context, server *child, n int, request func(i, wait int) []byte) (idlers, error) {
+	polls := make(idlePolls, n)
+	g, opening := errgroup.WithContext(ctx)
+	g.SetLimit(dialsAtOnce)
+	for i := range polls {
+		g.Go(func() (err error) {
+			if err := opening.Err(); err != nil {
+				return err
+			}
+			if polls[i], err = dial(server.addr, 8<<10); err != nil {
+				return err
+			}
+			if _, err := page(polls[i], request(i, 0)); err != nil {
+				return err
+			}
+			_, err = polls[i].conn.Write(request(i, pollWait))
+			return err
+		})
+	}
+	err := g.Wait()
+	if err == nil {
+		err = calm(ctx, server) // nothing tells a client that its poll waits now
+	}
 	if err != nil {
-		return nil, err
-	}
-	polls := idlePolls(wires)
-	for i, w := range wires {
-		if _, err := w.conn.Write(request(i)); err != nil {
-			polls.close()
-			return nil, fmt.Errorf("opening %d polls: %w", n, err)
-		}
-	}
-	// Nothing tells a client that its poll waits now.
-	if err := calm(ctx, server); err != nil {
 		polls.close()
-		return nil, err
+		return nil, fmt.Errorf("opening %d polls: %w", n, err)
 	}
 	return polls, nil
 }
 
 func (p idlePolls) close() {
 	for _, w := range p {
-		_ = w.Close() // clients that leave
+		if w != nil {
+			_ = w.Close() // clients that leave
+		}
 	}
 }
 
