@@ -166,6 +166,7 @@ type benchServeCmd struct {
 
 	CPUProfile string `name:"cpu-profile" placeholder:"FILE" help:"Write a CPU profile, from start to stop."`
 	Counts     string `placeholder:"SOCKET" help:"Count what is asked of the database, and tell it at this unix socket."`
+	Memory     string `placeholder:"SOCKET" help:"Tell at this unix socket how much memory is taken."`
 }
 
 // Run is serve with what was asked for.
@@ -181,6 +182,14 @@ func (b *benchServeCmd) Run(ctx context.Context, c *console) (err error) {
 			go counting.Tell(socket)
 			return counting
 		}
+	}
+	if b.Memory != "" {
+		socket, err := (&net.ListenConfig{}).Listen(ctx, "unix", b.Memory)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = socket.Close() }() // what ends TellMemory
+		go bench.TellMemory(socket)
 	}
 	if b.CPUProfile == "" {
 		return b.serveCmd.Run(ctx, c)

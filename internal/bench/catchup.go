@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -259,15 +257,8 @@ func (m *missed) done() error {
 }
 
 // counted runs fn beside a server that counts what it asks of the database.
-func (w *world) counted(ctx context.Context, fn func(server *child, counts func() (Counts, error)) error) (err error) {
-	dir, err := os.MkdirTemp("", "holdline-bench-*")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	socket := filepath.Join(dir, "counts")
-	args := append([]string{"bench", "serve", "--counts", socket}, w.serveFlags()...)
-	return w.serving(ctx, args, func(server *child) error {
+func (w *world) counted(ctx context.Context, fn func(server *child, counts func() (Counts, error)) error) error {
+	return w.withSocket(ctx, "--counts", func(server *child, socket string) error {
 		if err := wakeServer(ctx, server, w.users[0]); err != nil {
 			return err
 		}

@@ -7,13 +7,18 @@ import (
 	"time"
 )
 
-// IdleResult is what readers cost that wait and get nothing.
+// IdleResult is what readers cost that wait and get nothing: by what is
+// resident, or, where InUseKiB is given, by what Go has from the system.
 type IdleResult struct {
 	Readers       int   `json:"readers"`
 	Conversations int   `json:"conversations"` // over which they are spread
-	BeforeKiB     int64 `json:"before_kib"`    // resident, with the server warmed up
+	BeforeKiB     int64 `json:"before_kib"`    // with the server warmed up
 	ConnectedKiB  int64 `json:"connected_kib"` // when all were connected
 	HeldKiB       int64 `json:"held_kib"`      // at the end of the hold
+	// InUseKiB is what was left when the server had collected its garbage, and
+	// InUsePerReader the growth to that.
+	InUseKiB       int64   `json:"in_use_kib,omitempty"`
+	InUsePerReader float64 `json:"in_use_per_reader_kib,omitempty"`
 	// PerReader is the growth to the larger of the two, in KiB per reader. What
 	// the kernel keeps for a socket is not in it.
 	PerReader float64 `json:"per_reader_kib"`
@@ -55,9 +60,9 @@ type idling struct {
 	name                   string // of the measurement
 	readers, conversations int
 	hold                   time.Duration
-	// warm makes the server's caches, and those of its database, as large as
-	// they get before memory is read for the first time; nil for nothing.
-	warm func(ctx context.Context, server *child) error
+	// inGo: what Go has from the system is measured, with the server's garbage
+	// collected before, not what is resident.
+	inGo bool
 	open func(ctx context.Context, server *child, n int) (idlers, error)
 }
 
@@ -72,18 +77,23 @@ type idlers interface {
 // that is not, what hashing passwords left behind would hide growth.)
 func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
 	r = IdleResult{Readers: i.readers, Conversations: i.conversations}
-	err = w.alone(ctx, i.name, func(server *child) error {
+	beside := func(fn func(server *child, memory func(ask byte) (int64, error)) error) error {
+		if !i.inGo {
+			return w.alone(ctx, i.name, func(server *child) error {
+				return fn(server, func(byte) (int64, error) { return settledRSS(ctx, server) })
+			})
+		}
+		return w.withSocket(ctx, "--memory", func(server *child, socket string) error {
+			return fn(server, func(ask byte) (int64, error) { return readMemory(ctx, socket, ask) })
+		})
+	}
+	err = beside(func(server *child, memory func(ask byte) (int64, error)) error {
 		warm, err := i.open(ctx, server, min(warmUpReaders, i.readers))
 		if err != nil {
 			return err
 		}
 		warm.close()
-		if i.warm != nil {
-			if err := i.warm(ctx, server); err != nil {
-				return fmt.Errorf("%s: %w", i.name, err)
-			}
-		}
-		if r.BeforeKiB, err = settledRSS(ctx, server); err != nil {
+		if r.BeforeKiB, err = memory(askCollected); err != nil {
 			return err
 		}
 		crowd, err := i.open(ctx, server, i.readers)
@@ -91,7 +101,7 @@ func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
 		defer crowd.close()
-		if r.ConnectedKiB, err = settledRSS(ctx, server); err != nil {
+		if r.ConnectedKiB, err = memory(askMemory); err != nil {
 			return err
 		}
 		w.o.progress("%s: %d readers connected, %.1f KiB each; holding them for %v",
@@ -102,8 +112,14 @@ func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
 		}
 		r.HoldSeconds = time.Since(held).Seconds()
 		r.CPUMillis = millis(cpuTime(server.pid())-used) / max(r.HoldSeconds, 0.001)
-		if r.HeldKiB, err = settledRSS(ctx, server); err != nil {
+		if r.HeldKiB, err = memory(askMemory); err != nil {
 			return err
+		}
+		if i.inGo {
+			if r.InUseKiB, err = memory(askCollected); err != nil {
+				return err
+			}
+			r.InUsePerReader = float64(r.InUseKiB-r.BeforeKiB) / float64(i.readers)
 		}
 		r.PerReader = float64(max(r.ConnectedKiB, r.HeldKiB)-r.BeforeKiB) / float64(i.readers)
 		r.Heartbeats, err = crowd.stillThere()

@@ -56,9 +56,8 @@ func measureInboxIdle(ctx context.Context, o *Options, w *world) (*InboxIdleResu
 		return nil, fmt.Errorf("inboxidle: %w", err)
 	}
 	r := &InboxIdleResult{Conversations: o.InboxIdleConversations}
-	in := idling{name: MeasureInboxIdle, readers: n, conversations: len(blocks) * o.InboxIdleConversations, hold: o.IdleHold}
-	in.warm = func(ctx context.Context, server *child) error {
-		return fillCaches(ctx, server, n, func(i int) []byte { return inboxRequest(server.addr, people[i].token, cursors[i], 0) })
+	in := idling{
+		name: MeasureInboxIdle, readers: n, conversations: len(blocks) * o.InboxIdleConversations, hold: o.IdleHold, inGo: true,
 	}
 	in.open = streamsThat(func(addr string, i int) []byte {
 		own := blocks[i/inboxIdleBlock]
@@ -80,54 +79,6 @@ func measureInboxIdle(ctx context.Context, o *Options, w *world) (*InboxIdleResu
 	r.Polls, err = w.idle(ctx, in)
 	r.Above = r.Streams.PerReader - r.Plain.PerReader
 	return r, err
-}
-
-const (
-	// cacheWires is how many ask at once: few, so that little memory is needed
-	// at one time, but enough for a database with several connections.
-	cacheWires = 4
-	// cachePasses bounds how often each inbox is asked for.
-	cachePasses = 8
-)
-
-// fillCaches asks for each inbox, which has nothing, until the server does not
-// grow by that any more. SQLite keeps up to 16 MiB of the file for each of its
-// connections, which would else be counted as the readers'.
-func fillCaches(ctx context.Context, server *child, n int, request func(i int) []byte) error {
-	before, err := residentKiB(server.pid())
-	if err != nil {
-		return err
-	}
-	for range cachePasses {
-		g, ctx := errgroup.WithContext(ctx)
-		for from := range cacheWires {
-			g.Go(func() (err error) {
-				w, err := dial(server.addr, 8<<10)
-				if err != nil {
-					return err
-				}
-				defer func() { err = errors.Join(err, w.Close()) }()
-				for i := from; i < n && ctx.Err() == nil; i += cacheWires {
-					if _, err := page(w, request(i)); err != nil {
-						return err
-					}
-				}
-				return ctx.Err()
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
-		now, err := residentKiB(server.pid())
-		if err != nil {
-			return err
-		}
-		if (now-before)*100 < now {
-			return nil
-		}
-		before = now
-	}
-	return nil
 }
 
 // idlePolls are long-polls that have not been answered.

@@ -88,8 +88,8 @@ func (r *Report) setBars() {
 		r.atMost("inbox: longest cursor", float64(r.Inbox.CursorMax), barCursor, "characters")
 	}
 	if r.InboxIdle != nil {
-		r.atMost("inboxidle: resident per stream, above a plain one", r.InboxIdle.Above, barInboxIdle, "KiB")
-		r.atMost("inboxidle: resident per long-poll", r.InboxIdle.Polls.PerReader, barInboxPoll, "KiB")
+		r.atMost("inboxidle: memory per stream, above a plain one", r.InboxIdle.Above, barInboxIdle, "KiB")
+		r.atMost("inboxidle: memory per long-poll", r.InboxIdle.Polls.PerReader, barInboxPoll, "KiB")
 	}
 	if r.Acks != nil {
 		r.atMost("acks: database writes a second and reader", r.Acks.PerReader, barAckWrites, "")

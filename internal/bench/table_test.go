@@ -36,7 +36,7 @@ func TestTheTableShowsEveryMeasurement(t *testing.T) {
 		}
 	}
 	missed := r.Missed()
-	if len(missed) != 2 || missed[0].Name != "send: rate / bare handler" || missed[1].Name != "inboxidle: resident per stream, above a plain one" {
+	if len(missed) != 2 || missed[0].Name != "send: rate / bare handler" || missed[1].Name != "inboxidle: memory per stream, above a plain one" {
 		t.Errorf("missed: %+v", missed)
 	}
 }

@@ -69,13 +69,14 @@ func (p *printer) comingBack(r *ReturnResult) {
 
 func (p *printer) inboxIdle(r *InboxIdleResult) {
 	p.head("inboxidle: %d users with %d conversations each, %d in all", r.Plain.Readers, r.Conversations, r.Plain.Conversations)
-	p.row("resident", "plain streams", "inbox streams", "inbox polls")
+	p.row("memory of Go", "plain streams", "inbox streams", "inbox polls")
 	of := func(what string, cell func(i IdleResult) string) {
 		p.row(what, cell(r.Plain), cell(r.Streams), cell(r.Polls))
 	}
 	of("before", func(i IdleResult) string { return fmt.Sprintf("%d KiB", i.BeforeKiB) })
 	of("all connected", func(i IdleResult) string { return fmt.Sprintf("%d KiB", i.ConnectedKiB) })
 	of("after the hold", func(i IdleResult) string { return fmt.Sprintf("%d KiB (%.0f s)", i.HeldKiB, i.HoldSeconds) })
+	of("garbage collected", func(i IdleResult) string { return fmt.Sprintf("%d KiB (%.1f each)", i.InUseKiB, i.InUsePerReader) })
 	of("growth per reader", func(i IdleResult) string { return fmt.Sprintf("%.1f KiB", i.PerReader) })
 	of("server CPU meanwhile", func(i IdleResult) string { return fmt.Sprintf("%.1f ms/s", i.CPUMillis) })
 	of("had a heartbeat", func(i IdleResult) string { return fmt.Sprint(i.Heartbeats) })
