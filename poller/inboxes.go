@@ -1,7 +1,6 @@
 package poller
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -27,8 +26,7 @@ type inboxes struct {
 	// idle are the users without an open inbox, since when: who polls comes back
 	// at once, and is to find their interests as they are.
 	idle map[*inboxUser]time.Time
-	// index is who is interested in a conversation.
-	index map[store.ID][]*inboxUser
+	interests
 
 	// closed is the stamp up to which everything has been marked.
 	closed atomic.Int64
@@ -53,28 +51,18 @@ type inboxUser struct {
 	id store.ID
 
 	// Guarded by inboxes.mu:
-	interests []interest // by conversation
+	number    uint32
+	interests []packedInterest // by conversation
 	readers   []*Inbox
 	loaded    bool
 	loading   sync.Mutex // held while the interests are read
-}
-
-// interest is one conversation of a user.
-type interest struct {
-	conversation store.ID
-	from         int64 // the first seq of the latest stretch
-	slot         int32
-	over         bool // not a member any more; kept for the inboxes that have not read so far
-	// passed: an inbox has given the end of this stretch, and the sweep has not
-	// been there yet. Whether they have come back since, the store knows.
-	passed bool
 }
 
 func (in *inboxes) init(p *Poller) {
 	in.p = p
 	in.users = make(map[store.ID]*inboxUser)
 	in.idle = make(map[*inboxUser]time.Time)
-	in.index = make(map[store.ID][]*inboxUser)
+	in.interests.init()
 	in.stuck = make(map[*Inbox]struct{})
 	in.hinted = make(map[store.ID]struct{})
 	in.moved = make(map[store.ID]struct{})
@@ -91,6 +79,7 @@ func (in *inboxes) attach(ctx context.Context, i *Inbox) error {
 	if u == nil {
 		u = &inboxUser{id: i.user}
 		in.users[i.user] = u
+		in.enter(u)
 	}
 	u.readers = append(u.readers, i)
 	delete(in.idle, u)
@@ -129,20 +118,9 @@ func (in *inboxes) forget() {
 		}
 		delete(in.idle, u)
 		delete(in.users, u.id)
-		for _, it := range u.interests {
-			in.unindex(it.conversation, u)
-		}
-		u.interests, u.loaded = nil, false
+		in.leave(u)
+		u.loaded = false
 	}
-}
-
-func (in *inboxes) unindex(conversation store.ID, u *inboxUser) {
-	left := slices.DeleteFunc(in.index[conversation], func(other *inboxUser) bool { return other == u })
-	if len(left) == 0 {
-		delete(in.index, conversation)
-		return
-	}
-	in.index[conversation] = left
 }
 
 // renew makes sure that the interests know whatever a cursor has gone past,
@@ -166,8 +144,13 @@ func (in *inboxes) load(ctx context.Context, u *inboxUser, again bool) error {
 	if err != nil {
 		return err
 	}
-	in.replace(u, found, passed)
-	return nil
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.users[u.id] != u {
+		return nil // forgotten meanwhile
+	}
+	u.loaded = true
+	return in.replace(u, found, passed)
 }
 
 // passedBefore returns the conversations whose ends have been passed; wanted is
@@ -179,85 +162,34 @@ func (in *inboxes) passedBefore(u *inboxUser, again bool) (passed map[store.ID]b
 		return nil, false
 	}
 	passed = make(map[store.ID]bool)
-	for _, it := range u.interests {
-		if it.passed {
-			passed[it.conversation] = true
+	for n := range u.interests {
+		if it := &u.interests[n]; it.is(passedBit) {
+			passed[in.all[it.number].conversation] = true
 		}
 	}
 	return passed, true
-}
-
-// replace puts what was found in the place of a user's interests, and keeps the
-// ended ones for the inboxes that have not read so far. What was found knows the
-// ends that had been passed before.
-func (in *inboxes) replace(u *inboxUser, found []store.Interest, passed map[store.ID]bool) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.users[u.id] != u {
-		return // forgotten meanwhile
-	}
-	fresh := make([]interest, 0, len(found)+len(u.interests)/8)
-	for _, f := range found {
-		fresh = append(fresh, interest{conversation: f.ConversationID, from: f.FromSeq, slot: int32(f.Slot)})
-	}
-	for _, old := range u.interests {
-		at, still := findInterest(fresh, old.conversation)
-		if still {
-			continue
-		}
-		if !old.over {
-			in.unindex(old.conversation, u)
-		}
-		old.over = true
-		fresh = slices.Insert(fresh, at, old)
-	}
-	for n := range fresh {
-		it := &fresh[n]
-		if it.over {
-			continue
-		}
-		at, known := findInterest(u.interests, it.conversation)
-		if !known || u.interests[at].over {
-			in.index[it.conversation] = append(in.index[it.conversation], u)
-		}
-		it.passed = known && u.interests[at].passed && !passed[it.conversation]
-	}
-	u.interests, u.loaded = fresh, true
-}
-
-func findInterest(all []interest, conversation store.ID) (at int, found bool) {
-	return slices.BinarySearchFunc(all, conversation, func(it interest, id store.ID) int { return cmp.Compare(it.conversation, id) })
 }
 
 // interest returns a user's interest in a conversation, an ended one too.
 func (in *inboxes) interest(u *inboxUser, conversation store.ID) (interest, bool) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	at, found := findInterest(u.interests, conversation)
-	if !found {
-		return interest{}, false
-	}
-	return u.interests[at], true
+	return in.of(u, conversation)
 }
 
 // pass notes that an inbox has given the end of a user's membership.
 func (in *inboxes) pass(u *inboxUser, conversation store.ID) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if at, found := findInterest(u.interests, conversation); found {
-		u.interests[at].passed = true
+	if at, found := in.find(u.interests, conversation); found {
+		u.interests[at].mark(passedBit)
 	}
 }
 
 // adopt makes a conversation known that a scan has found and the interests do
 // not hold: one that has ended, or has just begun.
-func (in *inboxes) adopt(u *inboxUser, found store.Interest) {
+func (in *inboxes) adopt(u *inboxUser, found store.Interest) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	at, known := findInterest(u.interests, found.ConversationID)
-	if !known {
-		u.interests = slices.Insert(u.interests, at, interest{
-			conversation: found.ConversationID, from: found.FromSeq, slot: int32(found.Slot), over: true,
-		})
-	}
+	return in.interests.adopt(u, found)
 }

@@ -21,7 +21,7 @@ func (in *inboxes) feed(events []store.Event) {
 	for i := range events {
 		e := &events[i]
 		structural = structural || e.Type == store.EventMember || e.Type == store.EventCreated
-		if len(in.index[e.ConversationID]) > 0 {
+		if len(in.followers(e.ConversationID)) > 0 {
 			wanted = append(wanted, store.Head{ConversationID: e.ConversationID, LastSeq: e.Seq})
 		}
 	}
@@ -41,7 +41,7 @@ func (in *inboxes) feed(events []store.Event) {
 func (in *inboxes) wanted(conversation store.ID) bool {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	return len(in.index[conversation]) > 0
+	return len(in.followers(conversation)) > 0
 }
 
 // watermarksMoved takes the conversations whose watermarks this node has moved.
@@ -61,7 +61,7 @@ func (in *inboxes) enqueue(set map[store.ID]struct{}, conversations []store.ID) 
 	var wanted []store.ID
 	in.mu.RLock()
 	for _, id := range conversations {
-		if len(in.index[id]) > 0 {
+		if len(in.followers(id)) > 0 {
 			wanted = append(wanted, id)
 		}
 	}
@@ -146,8 +146,8 @@ func (in *inboxes) mark(heads []store.Head) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
 	for _, h := range heads {
-		for _, u := range in.index[h.ConversationID] {
-			u.owe(h)
+		for _, number := range in.followers(h.ConversationID) {
+			in.people[number].owe(h)
 		}
 	}
 }
@@ -202,7 +202,8 @@ func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove
 		if !news && !again {
 			continue
 		}
-		for _, u := range in.index[m.ConversationID] {
+		for _, number := range in.followers(m.ConversationID) {
+			u := in.people[number]
 			if !m.Concerns(u.id) {
 				continue
 			}
@@ -279,7 +280,9 @@ func (in *inboxes) changed(ctx context.Context, changes []store.MembershipChange
 		if u == nil || seq == 0 {
 			continue
 		}
-		in.adopt(u, c.Interest)
+		if err := in.adopt(u, c.Interest); err != nil {
+			return err
+		}
 		in.mu.RLock()
 		u.owe(store.Head{ConversationID: c.ConversationID, LastSeq: seq})
 		in.mu.RUnlock()

@@ -75,7 +75,9 @@ func (s *inboxScan) load(ctx context.Context, i *Inbox) error {
 	for n := range page.Moved {
 		m := &page.Moved[n]
 		if m.LastStamp > s.t1 {
-			i.p.inboxes.adopt(i.owner, m.Interest)
+			if err := i.p.inboxes.adopt(i.owner, m.Interest); err != nil {
+				return err
+			}
 			i.owe(m.ConversationID, m.LastSeq)
 		}
 		s.next = m.Slot + 1

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -112,9 +113,11 @@ func (s *Store) InboxChanges(ctx context.Context, since int64) (InboxChanges, er
 	err := s.backend.Read(ctx, func(tx *Tx) (err error) {
 		c = InboxChanges{}
 		if err := tx.Select(&c.Memberships, `SELECT user_id, conversation_id, slot, from_seq, to_seq
-			FROM memberships WHERE stamp > ? ORDER BY user_id`, since); err != nil {
+			FROM memberships WHERE stamp > ?`, since); err != nil {
 			return err
 		}
+		// Here, since SQLite would rather go through all memberships than sort a few.
+		slices.SortFunc(c.Memberships, func(a, b MembershipChange) int { return cmp.Compare(a.UserID, b.UserID) })
 		c.Moves, err = selectMoves(tx, since, `w.stamp > ?`, since)
 		return err
 	})

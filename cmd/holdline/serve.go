@@ -46,6 +46,9 @@ func (s *serveCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go collectWhenIdle(ctx)
 	failed := make(chan error, 2)
 	go func() { failed <- server.http.Serve(listener) }()
 	go func() { failed <- server.http.Serve(server.returns) }()

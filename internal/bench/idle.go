@@ -19,8 +19,9 @@ type IdleResult struct {
 	// InUsePerReader the growth to that.
 	InUseKiB       int64   `json:"in_use_kib,omitempty"`
 	InUsePerReader float64 `json:"in_use_per_reader_kib,omitempty"`
-	// PerReader is the growth to the larger of the two, in KiB per reader. What
-	// the kernel keeps for a socket is not in it.
+	// PerReader is the growth in KiB per reader: of what is resident to the larger
+	// of the two, of Go's to the end of the hold, when what connecting took has
+	// been given back. What the kernel keeps for a socket is not in it.
 	PerReader float64 `json:"per_reader_kib"`
 	// HoldSeconds is how long they were held; CPUMillis what the server used
 	// meanwhile, in milliseconds of CPU per second.
@@ -121,7 +122,11 @@ func (w *world) idle(ctx context.Context, i idling) (r IdleResult, err error) {
 			}
 			r.InUsePerReader = float64(r.InUseKiB-r.BeforeKiB) / float64(i.readers)
 		}
-		r.PerReader = float64(max(r.ConnectedKiB, r.HeldKiB)-r.BeforeKiB) / float64(i.readers)
+		grown := max(r.ConnectedKiB, r.HeldKiB)
+		if i.inGo {
+			grown = r.HeldKiB
+		}
+		r.PerReader = float64(grown-r.BeforeKiB) / float64(i.readers)
 		r.Heartbeats, err = crowd.stillThere()
 		w.o.progress("%s: %.1f KiB each at the end, %d of %d had heartbeats", i.name, r.PerReader, r.Heartbeats, i.readers)
 		return err

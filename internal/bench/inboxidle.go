@@ -27,7 +27,7 @@ const (
 	// pollWait is the longest wait that may be asked for, in seconds; pollHold
 	// bounds the hold, so that memory is read before the first poll ends.
 	pollWait = 50
-	pollHold = 5 * time.Second
+	pollHold = 25 * time.Second
 )
 
 func measureInboxIdle(ctx context.Context, o *Options, w *world) (*InboxIdleResult, error) {

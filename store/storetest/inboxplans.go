@@ -86,6 +86,10 @@ func (s *suite) inboxPlans(t *testing.T) {
 			changes, err := w.store.InboxChanges(ctx, since+1)
 			return len(changes.Moves) + len(changes.Memberships), err
 		}, moved},
+		{"a sweep that finds nothing", 10, func(ctx context.Context) (int, error) {
+			changes, err := w.store.InboxChanges(ctx, until+100)
+			return len(changes.Moves) + len(changes.Memberships), err
+		}, 0},
 		{"moves of some", moved * 10, func(ctx context.Context) (int, error) {
 			moves, err := w.store.MovesIn(ctx, groups[:moved], since+1)
 			return len(moves), err
