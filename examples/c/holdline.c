@@ -31,8 +31,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef IN_BYTES
+#define IN_BYTES 768 /* read from the socket at once */
+#endif
+
 enum {
-	IN_BYTES = 768,    /* read from the socket at once */
 	OUT_BYTES = 512,   /* written at once, to the socket, a file or the output */
 	TEXT_BYTES = 3072, /* the longest text that is shown; longer ones are left out */
 	LINE_BYTES = 160,  /* of a header; what is longer is none that counts here */
@@ -42,6 +45,7 @@ enum {
 	PLACES = 40,      /* conversations whose seqs are checked, those that moved last */
 	PAGE_EVENTS = 32, /* below PLACES: a page that comes twice is recognised as a whole */
 	DEPTH = 31,       /* nesting of JSON */
+	REPAIRS = 3,      /* so often what is missing is asked for in vain before it is called lost */
 	MAX_BACKOFF_MS = 60000,
 	SEND_TIMEOUT_S = 20
 };
@@ -141,9 +145,11 @@ static struct {
 	/* How far the reader has got. */
 	char cursor[CURSOR_BYTES];
 	bool dirty, repairing;
-	uint64_t told, owed; /* the head that was called complete; that a heartbeat named before it was reached */
+	uint64_t told, head;     /* the last seq that was called complete; that the server named */
 	uint64_t gap_from, gap_to;
-	uint32_t clock;
+	char gap_conversation[12];
+	bool gap_seen;           /* an event behind the gap has been seen */
+	uint32_t clock, repairs; /* repairs that brought nothing */
 	struct place places[PLACES];
 } me;
 
@@ -941,6 +947,7 @@ static void place_move(struct place *p, uint64_t seq)
 {
 	p->seq = seq;
 	p->used = ++me.clock;
+	me.repairs = 0;
 	me.dirty = true;
 }
 
@@ -1002,6 +1009,25 @@ static void print_event(void)
 	line_end();
 }
 
+/* gap_found notes what is missing behind a place; the answer is given up and repair asks for it. */
+static void gap_found(const struct place *p, uint64_t to, bool seen)
+{
+	me.gap = true;
+	me.gap_seen = seen;
+	me.gap_from = p->seq + 1;
+	me.gap_to = to;
+	strcpy(me.gap_conversation, p->conversation);
+}
+
+/* head_reached says once that nothing is missing up to the head of the log. */
+static void head_reached(const struct place *p)
+{
+	if (me.conversation == NULL || p->seq < me.head || me.told >= me.head)
+		return;
+	me.told = me.head;
+	note("", "complete to ", me.told, 0, "");
+}
+
 /* take_event prints the event that was read, unless it has been printed before or one before it is missing. */
 static void take_event(void)
 {
@@ -1010,16 +1036,14 @@ static void take_event(void)
 	if (me.gap || seq == 0)
 		return;
 	if (me.conversation != NULL)
-		strncpy(me.event.conversation, me.conversation, sizeof me.event.conversation - 1);
+		strcpy(me.event.conversation, me.conversation); /* its length has been checked */
 	p = place_of(me.event.conversation);
 	if (p->seq > 0 && seq > p->seq + 1) {
-		if (!me.repairing) {
-			me.gap = true;
-			me.gap_from = p->seq + 1;
-			me.gap_to = seq - 1;
+		if (!me.repairing || me.repairs < REPAIRS) {
+			gap_found(p, seq - 1, true);
 			return;
 		}
-		note(p->conversation, "lost ", p->seq + 1, seq - 1, ": the server has no more of it");
+		note(p->conversation, "lost ", p->seq + 1, seq - 1, ": the server does not give it");
 	}
 	if (me.event.through > seq)
 		seq = me.event.through;
@@ -1029,24 +1053,18 @@ static void take_event(void)
 	}
 }
 
-/* take_head compares the log's head, as the server names it, with what has been printed. What stays out from one
- * heartbeat to the next is missing. */
-static void take_head(void)
+/* take_head compares the head that the server names with what has been printed. On a stream, what stays out from one
+ * heartbeat to the next is missing; a poll has asked for it just now. */
+static void take_head(bool streams)
 {
 	struct place *p;
 	if (me.conversation == NULL || !me.has_last)
 		return;
 	p = place_of(me.conversation);
-	if (p->seq >= me.last) {
-		if (me.told != me.last)
-			note("", "complete to ", me.told = me.last, 0, "");
-	} else if (me.owed > p->seq) {
-		me.gap = true;
-		me.gap_from = p->seq + 1;
-		me.gap_to = me.owed;
-		strncpy(me.event.conversation, me.conversation, sizeof me.event.conversation - 1);
-	}
-	me.owed = me.last;
+	if (streams && me.head > p->seq)
+		gap_found(p, me.head, false);
+	me.head = me.last;
+	head_reached(p);
 }
 
 /* ---- The file that keeps cursor and places ---- */
@@ -1149,7 +1167,7 @@ static void forget(void)
 {
 	memset(me.places, 0, sizeof me.places);
 	me.cursor[0] = '\0';
-	me.told = me.owed = 0;
+	me.told = me.head = 0;
 	note("", "reset: the server's log was restored; it follows from the beginning", 0, 0, "");
 	state_save();
 }
@@ -1234,8 +1252,8 @@ static enum outcome poll_page(uint32_t wait_s)
 		return outcome;
 	keep_cursor(me.next);
 	if (!me.more)
-		take_head();
-	return me.gap ? GAP : TAKEN;
+		take_head(false);
+	return TAKEN;
 }
 
 /* begin_now finds the end of a conversation, to follow it from there. */
@@ -1258,41 +1276,45 @@ static enum outcome begin_now(void)
 	return TAKEN;
 }
 
-/* repair fetches what is missing from the conversation's own log. */
+/* repair fetches what is missing from the conversation's own log. Where the server does not give it, again and again,
+ * although it has given what comes behind, that is called lost. */
 static enum outcome repair(void)
 {
-	char conversation[12];
+	const uint64_t to = me.gap_to;
+	const bool seen = me.gap_seen;
 	enum outcome outcome = FAULT;
-	strcpy(conversation, me.event.conversation);
-	note(conversation, "missing ", me.gap_from, me.gap_to, ": asking for it");
+	note(me.gap_conversation, "missing ", me.gap_from, to, ": asking for it");
 	net_close(); /* what else stands in that answer comes again */
 	me.repairing = true;
-	while (place_of(conversation)->seq < me.gap_to) {
-		uint64_t before = place_of(conversation)->seq;
+	while (place_of(me.gap_conversation)->seq < to) {
+		struct place *p = place_of(me.gap_conversation);
+		uint64_t before = p->seq;
 		outcome = FAULT;
 		if (!request_begin("GET"))
 			break;
 		me.timeout_ms = me.silence_s * 1000;
 		puts_("conversations/");
-		puts_(conversation);
+		puts_(me.gap_conversation);
 		puts_("/events?limit=");
 		put_number(PAGE_EVENTS);
 		puts_("&after=");
 		put_number(before);
-		put_headers();
-		puts_("\r\n");
 		if (!exchange())
 			break;
 		if (me.code != 200 && me.code != 404) {
 			outcome = refusal(false);
 			break;
 		}
-		if ((outcome = json_body(me.code == 200 ? PAGE : PROBLEM)) != TAKEN)
+		if ((outcome = json_body(me.code == 200 ? PAGE : PROBLEM)) == FAULT)
 			break;
-		if (place_of(conversation)->seq == before) {
-			note(conversation, "lost ", before + 1, me.gap_to, ": the server does not give it");
-			place_move(place_of(conversation), me.gap_to);
-		}
+		if (p->seq > before)
+			continue;
+		outcome = FAULT;
+		if (!seen || ++me.repairs <= REPAIRS)
+			break;
+		note(p->conversation, "lost ", before + 1, to, ": the server does not give it");
+		place_move(p, to);
+		outcome = TAKEN;
 	}
 	me.repairing = false;
 	return outcome;
@@ -1388,11 +1410,13 @@ static enum outcome frame_end(void)
 		return ending();
 	me.backoff_ms = 0;
 	if (strcmp(me.frame.event, "heartbeat") == 0)
-		take_head();
+		take_head(true);
 	else if (strcmp(me.frame.event, "receipt") != 0 && strcmp(me.frame.event, "snapshot") != 0)
 		take_event();
 	if (me.gap)
 		return GAP;
+	if (me.conversation)
+		head_reached(place_of(me.conversation));
 	if (me.frame.has_id) {
 		if (strlen(me.next) == CURSOR_BYTES - 1 && me.frame.size >= CURSOR_BYTES)
 			return FAULT;
