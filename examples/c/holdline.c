@@ -45,9 +45,10 @@ enum {
 	PLACES = 40,      /* conversations whose seqs are checked, those that moved last */
 	PAGE_EVENTS = 32, /* below PLACES: a page that comes twice is recognised as a whole */
 	DEPTH = 31,       /* nesting of JSON */
+	QUIET = 3,        /* so many heartbeats without an event that is due, and it is missing */
 	REPAIRS = 3,      /* so often what is missing is asked for in vain before it is called lost */
 	MAX_BACKOFF_MS = 60000,
-	SEND_TIMEOUT_S = 20
+	WRITE_TIMEOUT_S = 20
 };
 
 enum status { DONE, REFUSED, WRONG_USE, UNAUTHORIZED, TROUBLE, UNCERTAIN };
@@ -137,9 +138,9 @@ static struct {
 	/* The frame of a stream that is being read. */
 	struct {
 		enum field field;
-		bool any_data, has_id;
+		bool any_data, has_id, id_too_long;
 		uint32_t size, retry_ms;
-		char name[8], event[12];
+		char name[12], event[12];
 	} frame;
 
 	/* How far the reader has got. */
@@ -149,7 +150,7 @@ static struct {
 	uint64_t gap_from, gap_to;
 	char gap_conversation[12];
 	bool gap_seen;           /* an event behind the gap has been seen */
-	uint32_t clock, repairs; /* repairs that brought nothing */
+	uint32_t clock, quiet, repairs; /* heartbeats, and repairs, that no event came between */
 	struct place places[PLACES];
 } me;
 
@@ -389,7 +390,7 @@ static bool net_open(void)
 		}
 	}
 	for (a = all; a != NULL && me.fd < 0; a = a->ai_next) {
-		const struct timeval limit = {SEND_TIMEOUT_S, 0};
+		const struct timeval limit = {WRITE_TIMEOUT_S, 0};
 		me.fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
 		if (me.fd < 0)
 			continue;
@@ -947,7 +948,7 @@ static void place_move(struct place *p, uint64_t seq)
 {
 	p->seq = seq;
 	p->used = ++me.clock;
-	me.repairs = 0;
+	me.repairs = me.quiet = me.backoff_ms = 0;
 	me.dirty = true;
 }
 
@@ -1053,15 +1054,15 @@ static void take_event(void)
 	}
 }
 
-/* take_head compares the head that the server names with what has been printed. On a stream, what stays out from one
- * heartbeat to the next is missing; a poll has asked for it just now. */
+/* take_head compares the head that the server names with what has been printed. On a stream, what stays out while
+ * heartbeats come is missing; a poll has asked for it just now. */
 static void take_head(bool streams)
 {
 	struct place *p;
 	if (me.conversation == NULL || !me.has_last)
 		return;
 	p = place_of(me.conversation);
-	if (streams && me.head > p->seq)
+	if (streams && me.head > p->seq && ++me.quiet == QUIET)
 		gap_found(p, me.head, false);
 	me.head = me.last;
 	head_reached(p);
@@ -1285,6 +1286,7 @@ static enum outcome repair(void)
 	enum outcome outcome = FAULT;
 	note(me.gap_conversation, "missing ", me.gap_from, to, ": asking for it");
 	net_close(); /* what else stands in that answer comes again */
+	me.quiet = 0;
 	me.repairing = true;
 	while (place_of(me.gap_conversation)->seq < to) {
 		struct place *p = place_of(me.gap_conversation);
@@ -1325,7 +1327,7 @@ static enum outcome repair(void)
 static void frame_clear(void)
 {
 	memset(me.frame.event, 0, sizeof me.frame.event);
-	me.frame.any_data = me.frame.has_id = false;
+	me.frame.any_data = me.frame.has_id = me.frame.id_too_long = false;
 	me.next[0] = '\0';
 }
 
@@ -1371,6 +1373,8 @@ static void field_byte(char c)
 		if (size < CURSOR_BYTES - 1) {
 			me.next[size] = c;
 			me.next[size + 1] = '\0';
+		} else {
+			me.frame.id_too_long = true;
 		}
 		break;
 	case F_EVENT:
@@ -1402,9 +1406,12 @@ static enum outcome ending(void)
 /* frame_end takes a whole frame; TAKEN lets the stream go on. */
 static enum outcome frame_end(void)
 {
-	if (!me.frame.any_data)
+	if (!me.frame.any_data) {
+		if (me.frame.has_id)
+			keep_cursor(me.next);
 		return TAKEN;
-	if (me.json.state != J_DONE)
+	}
+	if (me.json.state != J_DONE || me.frame.id_too_long)
 		return FAULT;
 	if (me.json.mode == PROBLEM)
 		return ending();
@@ -1417,11 +1424,8 @@ static enum outcome frame_end(void)
 		return GAP;
 	if (me.conversation)
 		head_reached(place_of(me.conversation));
-	if (me.frame.has_id) {
-		if (strlen(me.next) == CURSOR_BYTES - 1 && me.frame.size >= CURSOR_BYTES)
-			return FAULT;
+	if (me.frame.has_id)
 		keep_cursor(me.next);
-	}
 	return TAKEN;
 }
 
@@ -1557,7 +1561,7 @@ static void put_message(const char *client_id, const char *text)
 /* send_once sends the message; a 2xx counts only with the event that the server made of it. */
 static enum outcome send_once(const char *client_id, const char *text, bool uncertain)
 {
-	me.timeout_ms = SEND_TIMEOUT_S * 1000;
+	me.timeout_ms = me.silence_s * 1000;
 	if (!request_begin("POST"))
 		return FAULT;
 	puts_("conversations/");
@@ -1608,7 +1612,7 @@ static enum status send_message(const char *client_id, const char *text)
 static void usage(void)
 {
 	out_to(STDERR_FILENO);
-	puts_("holdline-c HOST PORT TOKEN send [--client-id ID] [--retry MS] CONVERSATION TEXT\n"
+	puts_("holdline-c HOST PORT TOKEN send [OPTION]… CONVERSATION TEXT\n"
 	      "holdline-c HOST PORT TOKEN follow [OPTION]…\n"
 	      "  TOKEN                a token, or @FILE that holds it\n"
 	      "  --client-id ID       1 to 64 printable ASCII characters; repeating with the same makes one message\n"
@@ -1618,7 +1622,7 @@ static void usage(void)
 	      "  --new                begin with what comes now; without it from the beginning\n"
 	      "  --once               end when there is nothing more for now\n"
 	      "  --wait SECONDS       how long the server holds a poll (25; at most 50)\n"
-	      "  --silence SECONDS    how long a stream may be silent (40; more than two heartbeats)\n"
+	      "  --silence SECONDS    how long a stream may be silent (40; more than two heartbeats), or a send unanswered (20)\n"
 	      "  --retry MS           the first wait after a failure (1000)\n");
 	out_flush();
 	_exit(WRONG_USE);
@@ -1668,7 +1672,6 @@ int main(int argc, char **argv)
 	bool sends;
 	me.fd = -1;
 	me.wait_s = 25;
-	me.silence_s = 40;
 	me.retry_ms = 1000;
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 5)
@@ -1679,6 +1682,7 @@ int main(int argc, char **argv)
 		usage();
 	token_load(argv[3]);
 	sends = strcmp(argv[4], "send") == 0;
+	me.silence_s = sends ? 20 : 40;
 	if (!sends && strcmp(argv[4], "follow") != 0)
 		usage();
 	for (i = 5; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
@@ -1688,6 +1692,8 @@ int main(int argc, char **argv)
 			break;
 		} else if (strcmp(name, "retry") == 0)
 			me.retry_ms = number(argv[++i], 1, MAX_BACKOFF_MS);
+		else if (strcmp(name, "silence") == 0)
+			me.silence_s = number(argv[++i], 1, 3600);
 		else if (sends && strcmp(name, "client-id") == 0)
 			check_client_id(client_id = argv[++i]);
 		else if (sends)
@@ -1704,8 +1710,6 @@ int main(int argc, char **argv)
 			me.state = argv[++i];
 		else if (strcmp(name, "wait") == 0)
 			me.wait_s = number(argv[++i], 0, 50);
-		else if (strcmp(name, "silence") == 0)
-			me.silence_s = number(argv[++i], 1, 3600);
 		else
 			usage();
 		if (i >= argc)

@@ -171,7 +171,7 @@ func TestFollowsThroughFaults(t *testing.T) {
 	sendThrough := func(n int) {
 		for range n {
 			text := "sent through the weather: " + texts[sent%10]
-			argv := slices.Concat([]string{sender}, host, []string{w.ann.Token, "send", "--retry", "10", group, text})
+			argv := slices.Concat([]string{sender}, host, []string{w.ann.Token, "send", "--retry", "10", "--silence", "2", group, text})
 			if out, errs, status := run(t, argv...); status != 0 {
 				t.Fatalf("send: status %d, %q, %s", status, out, errs)
 			}

@@ -1,0 +1,106 @@
+package devices
+
+import (
+	"bufio"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// memoryBytes is what docs/devices.md promises: the client's own memory, static
+// and stack. What the C library takes for itself is not among it.
+const memoryBytes = 8 << 10
+
+// call graph lines of gcc's -fcallgraph-info=su (its manual, "Developer Options").
+var (
+	graphNode = regexp.MustCompile(`^node: \{ title: "([^"]+)" label: "[^"]*?\\n(\d+) bytes \((\w+)\)`)
+	graphEdge = regexp.MustCompile(`^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"`)
+)
+
+// stack is the deepest stack of the client's own functions, from the compiler's
+// call graph, and the calls that lead there. Recursion, calls through pointers
+// and frames of unknown size fail the test.
+func stack(t *testing.T, graph string) (deepest int, path []string) {
+	t.Helper()
+	file, err := os.Open(graph)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	frames, calls := map[string]int{}, map[string][]string{}
+	scanner := bufio.NewScanner(file)
+	for scanner.Scan() {
+		if m := graphNode.FindStringSubmatch(scanner.Text()); m != nil {
+			if frames[m[1]], err = strconv.Atoi(m[2]); err != nil || m[3] != "static" {
+				t.Errorf("the frame of %s is %s", m[1], m[3])
+			}
+		} else if m := graphEdge.FindStringSubmatch(scanner.Text()); m != nil {
+			calls[m[1]] = append(calls[m[1]], m[2])
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var below func(name string, above []string) (int, []string)
+	below = func(name string, above []string) (int, []string) {
+		if name == "__indirect_call" || slices.Contains(above, name) {
+			t.Fatalf("%v call %s", above, name)
+		}
+		above = append(slices.Clone(above), name)
+		most, path := 0, []string(nil)
+		for _, callee := range calls[name] {
+			if size, deeper := below(callee, above); size > most {
+				most, path = size, deeper
+			}
+		}
+		return frames[name] + most, append([]string{name}, path...)
+	}
+	if len(frames) < 20 {
+		t.Fatalf("only %d functions in the call graph: %v", len(frames), slices.Sorted(maps.Keys(frames)))
+	}
+	return below("main", nil)
+}
+
+// The C client stays below the memory that it promises, allocates nothing, and
+// keeps all of its state in one struct.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	object := filepath.Join(dir, "holdline.o")
+	cmd := exec.CommandContext(t.Context(), program(t, "gcc"), "-std=c99", "-Os", "-fno-pie", "-fcallgraph-info=su", "-c", "-o", object, source)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), program(t, "nm"), "-S", object).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	static := 0
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 4 && strings.ContainsAny(fields[2], "bBdDC"):
+			size, err := strconv.ParseInt(fields[1], 16, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fields[3] != "me" {
+				t.Errorf("state outside of the struct: %s", line)
+			}
+			static += int(size)
+		case len(fields) == 2 && (strings.Contains(fields[1], "alloc") || strings.HasPrefix(fields[1], "printf") || fields[1] == "free"):
+			t.Errorf("it uses %s", fields[1])
+		}
+	}
+	deepest, path := stack(t, filepath.Join(dir, "holdline.ci"))
+	t.Logf("%d bytes static, %d of stack (%s)", static, deepest, strings.Join(path, " → "))
+	if static == 0 || deepest == 0 || static+deepest > memoryBytes {
+		t.Errorf("%d bytes static and %d of stack are more than %d", static, deepest, memoryBytes)
+	}
+}
