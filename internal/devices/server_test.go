@@ -50,9 +50,8 @@ func (w *world) restart() {
 	w.ann, w.bob = w.ann.At(w.server), w.bob.At(w.server)
 }
 
-// lines is a conversation's log as the C client prints it to bob: the server's
-// own text form, but for texts that are too long.
-func (w *world) lines(conversation string) []string {
+// textLines is a conversation's log in the server's own text form.
+func (w *world) textLines(conversation string) []string {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.server.URL+"/v1/conversations/"+conversation+"/events?limit=1000", nil)
 	if err != nil {
@@ -69,7 +68,14 @@ func (w *world) lines(conversation string) []string {
 	if err != nil || resp.StatusCode != http.StatusOK {
 		w.t.Fatalf("status %d, %v: %s", resp.StatusCode, err, body)
 	}
-	lines := strings.Split(strings.TrimSuffix(string(body), "\n"), "\n")
+	return strings.Split(strings.TrimSuffix(string(body), "\n"), "\n")
+}
+
+// lines is a conversation's log as the C client prints it to bob: the text form,
+// but for texts that are too long.
+func (w *world) lines(conversation string) []string {
+	w.t.Helper()
+	lines := w.textLines(conversation)
 	events := w.bob.AllEvents(conversation)
 	if len(lines) != len(events) {
 		w.t.Fatalf("%d lines of %d events", len(lines), len(events))
