@@ -2,6 +2,7 @@ package devices
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,12 @@ import (
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait more than they compute: for clients that come back after
+	// a failure.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
 		if made != "" {
 			_ = os.RemoveAll(made) // it lies in the folder for temporary files
