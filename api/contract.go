@@ -42,7 +42,7 @@ func loadContract(document []byte) (map[string]*operation, error) {
 	operations := make(map[string]*operation)
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			o, err := newOperation(doc, item, op)
+			o, err := newOperation(doc, item, method, op)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
@@ -52,7 +52,7 @@ func loadContract(document []byte) (map[string]*operation, error) {
 	return operations, nil
 }
 
-func newOperation(doc *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (*operation, error) {
+func newOperation(doc *openapi3.T, item *openapi3.PathItem, method string, op *openapi3.Operation) (*operation, error) {
 	o := &operation{id: op.OperationID, query: map[string]param{}, path: map[string]*rule{}}
 	security := doc.Security
 	if op.Security != nil {
@@ -64,8 +64,7 @@ func newOperation(doc *openapi3.T, item *openapi3.PathItem, op *openapi3.Operati
 			o.ticket = true
 		}
 	}
-	for _, ref := range append(append(openapi3.Parameters{}, item.Parameters...), op.Parameters...) {
-		p := ref.Value
+	for _, p := range parametersOf(doc, item, method, op) {
 		r, err := newRule(p.Schema.Value)
 		if err != nil {
 			return nil, fmt.Errorf("parameter %s: %w", p.Name, err)
@@ -90,4 +89,39 @@ func newOperation(doc *openapi3.T, item *openapi3.PathItem, op *openapi3.Operati
 		o.body, o.bodyRequired = r, op.RequestBody.Value.Required
 	}
 	return o, nil
+}
+
+// parametersOf are the parameters of a call: its own, and those that change the
+// form of any answer. The latter stand among the components only, since clients
+// generated from the contract expect the usual form: `x-taken` says by whom
+// they are taken, and `x-compact` beside a schema that compact is.
+func parametersOf(doc *openapi3.T, item *openapi3.PathItem, method string, op *openapi3.Operation) []*openapi3.Parameter {
+	var all []*openapi3.Parameter
+	for _, ref := range append(append(openapi3.Parameters{}, item.Parameters...), op.Parameters...) {
+		all = append(all, ref.Value)
+	}
+	answersJSON := false
+	for status, answer := range op.Responses.Map() {
+		content := answer.Value.Content
+		if status[0] != '2' {
+			continue
+		}
+		answersJSON = answersJSON || len(content) == 0 || content["application/json"] != nil
+		if media := content["application/json"]; media != nil && media.Extensions["x-compact"] != nil {
+			all = append(all, doc.Components.Parameters["Compact"].Value)
+		}
+	}
+	for _, ref := range doc.Components.Parameters {
+		switch ref.Value.Extensions["x-taken"] {
+		case "answers-json":
+			if answersJSON {
+				all = append(all, ref.Value)
+			}
+		case "post":
+			if method == http.MethodPost {
+				all = append(all, ref.Value)
+			}
+		}
+	}
+	return all
 }
