@@ -788,13 +788,6 @@ type ListConversationsParams struct {
 
 	// Limit The most entries to answer. A page also ends at about 1 MiB.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
-
-	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
-	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
-	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
-	// 640 is the least for which this holds of every event.
-	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
@@ -820,7 +813,8 @@ type ListEventsParams struct {
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
 	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
-	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat, an ending, or the reader's own removal comes.
+	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+	// reader is removed from the conversation.
 	// On a poll it goes with `wait`, and never beyond it. The same with text/plain.
 	Coalesce Coalesce `form:"coalesce,omitempty" json:"coalesce,omitempty,omitzero"`
 }
@@ -880,7 +874,8 @@ type StreamEventsParams struct {
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
 	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
-	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat, an ending, or the reader's own removal comes.
+	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+	// reader is removed from the conversation.
 	// On a poll it goes with `wait`, and never beyond it. The same with text/plain.
 	Coalesce Coalesce `form:"coalesce,omitempty" json:"coalesce,omitempty,omitzero"`
 
@@ -910,7 +905,8 @@ type GetInboxParams struct {
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
 	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
-	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat, an ending, or the reader's own removal comes.
+	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+	// reader is removed from the conversation.
 	// On a poll it goes with `wait`, and never beyond it. The same with text/plain.
 	Coalesce Coalesce `form:"coalesce,omitempty" json:"coalesce,omitempty,omitzero"`
 }
@@ -947,7 +943,8 @@ type StreamInboxParams struct {
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
 	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
-	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat, an ending, or the reader's own removal comes.
+	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+	// reader is removed from the conversation.
 	// On a poll it goes with `wait`, and never beyond it. The same with text/plain.
 	Coalesce Coalesce `form:"coalesce,omitempty" json:"coalesce,omitempty,omitzero"`
 
@@ -1207,13 +1204,6 @@ func (w *ServerInterfaceWrapper) ListConversations(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
-	}
-
-	// ------------- Optional query parameter "max_bytes" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_bytes", ctx.QueryParams(), &params.MaxBytes, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
-	if err != nil {
-		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_bytes: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments

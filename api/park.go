@@ -93,7 +93,7 @@ func (s *Server) mayWait(c *call) (bool, error) {
 // end it closes on and ends what mayWait began.
 func (s *Server) park(c *call, on waiter, wait time.Duration, step pollStep) error {
 	p := &parkedPoll{server: s, on: on, step: step, echo: c.Echo(), op: c.op, who: c.who, began: time.Now()}
-	on.Watch(poller.Watch{Wait: wait, Ring: p.ring})
+	on.Watch(poller.Watch{Wait: wait, Ring: p.ring, Coalesce: c.coalesce()})
 	// Here, since it takes a deep stack, which a goroutine that waits would keep.
 	if err := s.checkSession(c); err != nil {
 		p.end()

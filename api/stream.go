@@ -57,16 +57,20 @@ func (s *Server) StreamEvents(ec echo.Context, conversationID ConversationId, pa
 		s.live.done(user)
 		return s.refuseStream(c, text, errRemoved)
 	}
-	return s.stream(c, &conversationSource{r, id}, text)
+	form := c.streamForm()
+	if form != nil {
+		form.told.Within(id)
+	}
+	return s.stream(c, &conversationSource{r, id}, text, form)
 }
 
 // stream lets a source's stream go on by itself; it has been counted by begin.
-func (s *Server) stream(c *call, from source, text bool) error {
+func (s *Server) stream(c *call, from source, text bool, form *streamForm) error {
 	user := c.who.User.ID
-	st := &stream{server: s, source: from, user: user, text: text}
+	st := &stream{server: s, source: from, user: user, text: text, form: form}
 	from.Watch(poller.Watch{
 		Heartbeat: s.cfg.Heartbeat, Age: s.cfg.StreamAge, Expires: c.who.ExpiresAt,
-		WriteLimit: s.cfg.WriteTimeout, Cut: st.cut,
+		WriteLimit: s.cfg.WriteTimeout, Cut: st.cut, Coalesce: c.coalesce(),
 	})
 	if err := s.checkSession(c); err != nil {
 		from.Close()

@@ -24,7 +24,7 @@ type source interface {
 	// begin appends what comes first, behind the heartbeat; nil for nothing.
 	begin(st *stream) []byte
 	// heartbeat appends one.
-	heartbeat(dst []byte) []byte
+	heartbeat(st *stream, dst []byte) []byte
 	removed() bool
 	// goal is how far everything committed by now goes, for reached.
 	goal() int64
@@ -40,6 +40,7 @@ type stream struct {
 	conn   net.Conn    // nil where net/http keeps the connection
 	shared *sharedConn // then this
 	text   bool        // lines instead of frames
+	form   *streamForm // nil for the usual one
 	broken bool        // a write has failed: nothing more is written
 }
 
@@ -129,12 +130,13 @@ func (st *stream) run(head []byte) {
 
 // greet writes the head and what begins a stream.
 func (st *stream) greet(head []byte) {
+	head = st.appendPad(head)
 	if st.text {
 		st.write(append(append(head, '\n'), st.source.begin(st)...))
 		return
 	}
 	head = appendRetry(head, jittered(retryAtFirst, retryAtFirst+retrySpread))
-	st.write(append(st.source.heartbeat(head), st.source.begin(st)...))
+	st.write(append(st.source.heartbeat(st, head), st.source.begin(st)...))
 }
 
 // heartbeat writes a heartbeat, an empty line in text, behind what b holds.
@@ -143,7 +145,7 @@ func (st *stream) heartbeat(b []byte) {
 		st.write(append(b, '\n'))
 		return
 	}
-	st.write(st.source.heartbeat(b))
+	st.write(st.source.heartbeat(st, b))
 }
 
 // close writes the end that a reason asks for.
