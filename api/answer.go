@@ -44,6 +44,8 @@ func (s *Server) write(c echo.Context, status int, contentType string, body []by
 // writeOut writes a finite answer as it is: with its length, not to be stored,
 // and within the write timeout. An error of the connection is the reader's loss.
 func (s *Server) writeOut(c echo.Context, status int, contentType string, body []byte) {
+	body, release := s.zip(c, contentType, body)
+	defer release()
 	w := c.Response()
 	// Each answer sets its deadline anew; writers to memory have none.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))

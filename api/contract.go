@@ -15,6 +15,7 @@ type operation struct {
 	public bool // needs no credentials
 	ticket bool // a ticket will do
 	stream bool // answers an event stream, whose endings are told inside a 200
+	secret bool // answers a token or a ticket
 	held   bool // may wait for news, so that no request timeout applies
 
 	query map[string]param
@@ -76,6 +77,7 @@ func newOperation(doc *openapi3.T, item *openapi3.PathItem, method string, op *o
 			o.path[p.Name] = r
 		}
 	}
+	o.secret = answersSecret(op)
 	if ok := op.Responses.Status(http.StatusOK); ok != nil {
 		o.stream = ok.Value.Content.Get("text/event-stream") != nil
 	}
@@ -89,6 +91,22 @@ func newOperation(doc *openapi3.T, item *openapi3.PathItem, method string, op *o
 		o.body, o.bodyRequired = r, op.RequestBody.Value.Required
 	}
 	return o, nil
+}
+
+// answersSecret reports whether an answer holds what the contract marks as x-secret.
+func answersSecret(op *openapi3.Operation) bool {
+	for _, answer := range op.Responses.Map() {
+		media := answer.Value.Content["application/json"]
+		if media == nil {
+			continue
+		}
+		for _, property := range media.Schema.Value.Properties {
+			if property.Value.Extensions["x-secret"] == true {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // parametersOf are the parameters of a call: its own, and those that change the

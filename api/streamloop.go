@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type stream struct {
 	shared *sharedConn // then this
 	text   bool        // lines instead of frames
 	form   *streamForm // nil for the usual one
+	zip    *streamZip  // nil where it is not compressed
 	broken bool        // a write has failed: nothing more is written
 }
 
@@ -70,6 +72,7 @@ func (b *batch) release() {
 // runHijacked is the goroutine of a stream that has its connection for itself.
 func (st *stream) runHijacked(head []byte) {
 	st.run(head)
+	st.endZip()
 	conn, whole := st.conn, !st.broken
 	st.source.Close() // no cut can come any more
 	st.server.live.remove(st)
@@ -79,6 +82,7 @@ func (st *stream) runHijacked(head []byte) {
 
 // end is the end of a stream whose connection stays with net/http.
 func (st *stream) end() {
+	st.endZip()
 	st.source.Close()
 	st.server.live.remove(st)
 	st.server.live.done(st.user)
@@ -130,6 +134,10 @@ func (st *stream) run(head []byte) {
 
 // greet writes the head and what begins a stream.
 func (st *stream) greet(head []byte) {
+	if st.zip != nil {
+		st.writePlain(head) // the answer's head is none of its body
+		head = nil
+	}
 	head = st.appendPad(head)
 	if st.text {
 		st.write(append(append(head, '\n'), st.source.begin(st)...))
@@ -178,10 +186,33 @@ func (st *stream) writeEnding(err error) {
 	st.write(appendEnding(nil, err))
 }
 
-// write writes all of b or breaks the stream. How long it may take is watched
-// over by the poller's wheel, which calls cut.
+// write writes all of b, compressed where that is asked for.
 func (st *stream) write(b []byte) {
-	if st.broken {
+	if st.zip == nil {
+		st.writePlain(b)
+		return
+	}
+	out := zipBuffers.Get().(*bytes.Buffer)
+	out.Reset()
+	st.zip.write(out, b)
+	st.writePlain(out.Bytes())
+	releaseZip(out)
+}
+
+// endZip ends what is compressed, if there is anything and somebody to read it.
+func (st *stream) endZip() {
+	if st.zip == nil || st.broken || st.zip.tail == nil {
+		return
+	}
+	var out bytes.Buffer
+	st.zip.end(&out)
+	st.writePlain(out.Bytes())
+}
+
+// writePlain writes all of b or breaks the stream. How long it may take is
+// watched over by the poller's wheel, which calls cut.
+func (st *stream) writePlain(b []byte) {
+	if st.broken || len(b) == 0 {
 		return
 	}
 	var err error
