@@ -118,15 +118,19 @@ func (f *pageForm) appendLine(s *Server, dst []byte, e poller.Frame, conversatio
 	}
 	f.scratch = e.AppendJSON(f.scratch[:0])
 	dst = s.appendLine(dst, f.scratch)
-	for limit := f.most; f.most > 0; {
-		over := f.cost(dst[from:]) - f.most
-		if over <= 0 {
-			break
-		}
-		limit = min(limit, len(dst)-from) - over
-		dst = cutLine(dst, from, limit)
+	if f.most == 0 {
+		return dst
 	}
-	return dst
+	for limit := f.most; ; limit -= (f.cost(dst[from:]) - f.most + 1) / 2 {
+		// An envelope doubles some characters: what is over is worth half of it at least.
+		if len(dst)-from > limit {
+			dst = cutLine(dst, from, limit)
+		}
+		if f.cost(dst[from:]) <= f.most {
+			return dst
+		}
+		limit = len(dst) - from
+	}
 }
 
 // cost is how many bytes of the bound something takes.
