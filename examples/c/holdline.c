@@ -66,12 +66,12 @@ enum { END = -1, CUT = -2 }; /* in place of a byte */
 
 enum key {
 	K_OTHER, K_ACTION, K_AT, K_CODE, K_CONVERSATION, K_CURSOR, K_DETAIL, K_EVENTS, K_LAST, K_MORE,
-	K_SENDER, K_SEQ, K_TEXT, K_THROUGH, K_TITLE, K_TYPE, K_USER, KEYS
+	K_NOW, K_SENDER, K_SEQ, K_TEXT, K_THROUGH, K_TITLE, K_TRUNCATED, K_TYPE, K_USER, KEYS
 };
 
 static const char *const key_names[KEYS] = {
 	"", "action", "accepted_at", "code", "conversation_id", "cursor", "detail", "events", "last_seq", "more",
-	"sender_id", "seq", "text", "through_seq", "title", "type", "user_id",
+	"at", "sender_id", "seq", "text", "through_seq", "title", "truncated", "type", "user_id",
 };
 
 enum mode { PAGE, EVENT, PROBLEM }; /* what a JSON object is */
@@ -93,8 +93,8 @@ struct place {
 static struct {
 	/* The command line. */
 	const char *host, *port, *conversation, *state;
-	bool sse, once, fresh;
-	uint32_t wait_s, silence_s, retry_ms;
+	bool sse, once, fresh, compact;
+	uint32_t wait_s, silence_s, retry_ms, max_bytes;
 	char token[TOKEN_BYTES];
 
 	/* The connection. */
@@ -131,9 +131,15 @@ static struct {
 	struct {
 		uint64_t seq, through;
 		uint32_t text_size; /* of the whole text, also where it did not fit */
+		bool truncated;     /* by the server */
 		char conversation[12], sender[12], user[12], action[16], type[24], at[28];
 	} event;
 	char text[TEXT_BYTES];
+
+	/* What the answer or stream has told before, in its compact form. */
+	struct {
+		char conversation[12], sender[12], at[28];
+	} before;
 
 	/* The frame of a stream that is being read. */
 	struct {
@@ -628,11 +634,37 @@ static void answer_end(void)
 
 static void take_event(void);
 
+/* event_begin begins with what a compact event leaves out. */
+static void event_begin(void)
+{
+	memset(&me.event, 0, sizeof me.event);
+	if (!me.compact || me.json.mode == PROBLEM)
+		return;
+	strcpy(me.event.type, "message");
+	strcpy(me.event.conversation, me.before.conversation); /* both pairs have 12 bytes */
+	strcpy(me.event.sender, me.before.sender);
+}
+
+/* event_end notes what the next one may leave out. */
+static void event_end(void)
+{
+	if (strcmp(me.event.type, "hidden") == 0)
+		me.event.sender[0] = '\0';
+	if (me.event.at[0])
+		strcpy(me.before.at, me.event.at); /* both have 28 bytes */
+	if (me.event.seq > 0) {
+		strcpy(me.before.conversation, me.event.conversation);
+		strcpy(me.before.sender, me.event.sender);
+	}
+}
+
 static void json_begin(enum mode mode)
 {
 	memset(&me.json, 0, sizeof me.json);
-	memset(&me.event, 0, sizeof me.event);
 	me.json.mode = mode;
+	if (mode != EVENT)
+		memset(&me.before, 0, sizeof me.before);
+	event_begin();
 	me.more = me.has_last = me.gap = false;
 	me.last = 0;
 	if (mode == PAGE)
@@ -670,6 +702,7 @@ static void string_begin(void)
 	} else if (in_event()) {
 		switch (me.json.key) {
 		case K_ACTION: KEEP(me.event.action); break;
+		case K_NOW:
 		case K_AT: KEEP(me.event.at); break;
 		case K_CONVERSATION: KEEP(me.event.conversation); break;
 		case K_SENDER: KEEP(me.event.sender); break;
@@ -771,7 +804,9 @@ static bool scalar_end(void)
 	else if (me.json.depth == 1 && me.json.mode != PROBLEM && me.json.key == K_LAST) {
 		to = &me.last;
 		me.has_last = true;
-	} else if (me.json.depth == 1 && me.json.key == K_MORE)
+	} else if (in_event() && me.json.key == K_TRUNCATED)
+		me.event.truncated = strcmp(word, "true") == 0;
+	else if (me.json.depth == 1 && me.json.key == K_MORE)
 		me.more = strcmp(word, "true") == 0;
 	if (to != NULL)
 		return parse(word, to);
@@ -789,14 +824,16 @@ static bool json_open(bool object)
 		me.json.objects |= UINT32_C(1) << me.json.depth;
 	me.json.state = object ? J_KEY_OR_END : J_VALUE_OR_END;
 	if (me.json.mode == PAGE && in_event())
-		memset(&me.event, 0, sizeof me.event);
+		event_begin();
 	return true;
 }
 
 static void json_close(void)
 {
-	if (me.json.mode == PAGE && in_event())
+	if (me.json.mode == PAGE && in_event()) {
+		event_end();
 		take_event();
+	}
 	me.json.depth--;
 	me.json.state = me.json.depth ? J_NEXT : J_DONE;
 }
@@ -994,7 +1031,11 @@ static void print_event(void)
 		put('\t');
 	}
 	put_number(seq);
-	put_field(me.event.at);
+	if (!me.event.at[0] && me.compact && strcmp(me.event.type, "hidden") != 0) {
+		puts_("\t~"); /* less than a minute from it */
+		puts_(me.before.at);
+	} else
+		put_field(me.event.at);
 	put_field(me.event.type);
 	put_field(me.event.sender);
 	if (strcmp(me.event.type, "member") == 0) {
@@ -1007,6 +1048,8 @@ static void print_event(void)
 		put('\t');
 		put_visible(me.text, me.event.text_size);
 	}
+	if (me.event.truncated)
+		put('\\');
 	line_end();
 }
 
@@ -1211,6 +1254,17 @@ static void put_after(void)
 	}
 }
 
+/* put_form asks for the forms that the command line names. */
+static void put_form(void)
+{
+	if (me.compact)
+		puts_("&compact=1");
+	if (me.max_bytes) {
+		puts_("&max_bytes=");
+		put_number(me.max_bytes);
+	}
+}
+
 /* exchange ends a request that has no body and reads the answer's head. */
 static bool exchange(void)
 {
@@ -1244,6 +1298,7 @@ static enum outcome poll_page(uint32_t wait_s)
 	put_number(PAGE_EVENTS);
 	puts_("&wait=");
 	put_number(wait_s);
+	put_form();
 	put_after();
 	if (!exchange())
 		return FAULT;
@@ -1252,6 +1307,11 @@ static enum outcome poll_page(uint32_t wait_s)
 	if ((outcome = json_body(PAGE)) != TAKEN)
 		return outcome;
 	keep_cursor(me.next);
+	if (me.compact && me.conversation && !me.has_last) { /* it is the seq of the cursor then */
+		for (const char *c = me.next; *c >= '0' && *c <= '9'; c++)
+			me.last = me.last * 10 + (uint64_t)(*c - '0');
+		me.has_last = true;
+	}
 	if (!me.more)
 		take_head(false);
 	return TAKEN;
@@ -1299,6 +1359,7 @@ static enum outcome repair(void)
 		puts_(me.gap_conversation);
 		puts_("/events?limit=");
 		put_number(PAGE_EVENTS);
+		put_form();
 		puts_("&after=");
 		put_number(before);
 		if (!exchange())
@@ -1416,6 +1477,7 @@ static enum outcome frame_end(void)
 	if (me.json.mode == PROBLEM)
 		return ending();
 	me.backoff_ms = 0;
+	event_end();
 	if (strcmp(me.frame.event, "heartbeat") == 0)
 		take_head(true);
 	else if (strcmp(me.frame.event, "receipt") != 0 && strcmp(me.frame.event, "snapshot") != 0)
@@ -1437,6 +1499,7 @@ static enum outcome stream_lines(void)
 	uint32_t size = 0;
 	int c;
 	frame_clear();
+	memset(&me.before, 0, sizeof me.before);
 	me.frame.retry_ms = 0;
 	while ((c = body_byte()) >= 0) {
 		if (c == '\n' && after_cr) {
@@ -1486,6 +1549,7 @@ static enum outcome stream(void)
 		puts_("/stream?t=0");
 	} else
 		puts_("inbox/stream?t=0");
+	put_form();
 	put_after();
 	if (!exchange())
 		return FAULT;
@@ -1622,6 +1686,8 @@ static void usage(void)
 	      "  --new                begin with what comes now; without it from the beginning\n"
 	      "  --once               end when there is nothing more for now\n"
 	      "  --wait SECONDS       how long the server holds a poll (25; at most 50)\n"
+	      "  --compact            ask for what is new only; a time behind ~ is less than a minute from the event's\n"
+	      "  --max-bytes BYTES    the longest body or frame (640 or more); a text that was cut ends with one backslash\n"
 	      "  --silence SECONDS    how long a stream may be silent (40; more than two heartbeats), or a send unanswered (20)\n"
 	      "  --retry MS           the first wait after a failure (1000)\n");
 	out_flush();
@@ -1702,6 +1768,10 @@ int main(int argc, char **argv)
 			me.sse = true;
 		else if (strcmp(name, "new") == 0)
 			me.fresh = true;
+		else if (strcmp(name, "compact") == 0)
+			me.compact = true;
+		else if (strcmp(name, "max-bytes") == 0)
+			me.max_bytes = number(argv[++i], 640, 1048576);
 		else if (strcmp(name, "once") == 0)
 			me.once = true;
 		else if (strcmp(name, "conversation") == 0)

@@ -13,9 +13,12 @@ import (
 	"testing"
 )
 
-// memoryBytes is what docs/devices.md promises: the client's own memory, static
-// and stack. What the C library takes for itself is not among it.
-const memoryBytes = 8 << 10
+// What docs/devices.md promises: the client's own memory, 8 KiB together. What
+// the C library takes for itself is not among it.
+const (
+	staticBytes = 7 << 10
+	stackBytes  = 1 << 10
+)
 
 // call graph lines of gcc's -fcallgraph-info=su (its manual, "Developer Options").
 var (
@@ -100,7 +103,7 @@ func TestMemory(t *testing.T) {
 	}
 	deepest, path := stack(t, filepath.Join(dir, "holdline.ci"))
 	t.Logf("%d bytes static, %d of stack (%s)", static, deepest, strings.Join(path, " → "))
-	if static == 0 || deepest == 0 || static+deepest > memoryBytes {
-		t.Errorf("%d bytes static and %d of stack are more than %d", static, deepest, memoryBytes)
+	if static == 0 || static > staticBytes || deepest == 0 || deepest > stackBytes {
+		t.Errorf("%d bytes static and %d of stack are more than is promised", static, deepest)
 	}
 }

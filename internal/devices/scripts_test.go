@@ -13,8 +13,16 @@ import (
 	"holdline/internal/torture/netfault"
 )
 
-// everySecond lets every second connection break, each in another way.
-func everySecond(n int64) netfault.Fault {
+// everySecond is the address of a proxy for one client, of whose connections
+// every second one breaks, each in another way.
+func (w *world) everySecond() string {
+	w.t.Helper()
+	proxy := w.newProxy()
+	proxy.Weather(breaking)
+	return "http://" + proxy.Addr()
+}
+
+func breaking(n int64) netfault.Fault {
 	if n%2 == 1 {
 		return netfault.Fault{}
 	}
@@ -61,7 +69,7 @@ func files(t *testing.T, dir string) (names []string) {
 }
 
 // The scripts for cron and for a terminal, by the smallest shells there are,
-// while every second connection breaks and the server is killed.
+// while every second connection breaks, and the server is killed.
 func TestShellScripts(t *testing.T) {
 	t.Parallel()
 	program(t, "curl")
@@ -71,13 +79,12 @@ func TestShellScripts(t *testing.T) {
 			shell := append([]string{program(t, shell[0])}, shell[1:]...)
 			w := newWorld(t)
 			group := w.ann.Group("bob")
-			w.proxy.Weather(everySecond)
-			url := "HOLDLINE_URL=http://" + w.proxy.Addr()
+			url := "HOLDLINE_URL=" + w.everySecond()
 			env := program(t, "env")
 
 			cursor := filepath.Join(t.TempDir(), "cursor")
-			tail := slices.Concat([]string{env, url, "HOLDLINE_WAIT=2", "HOLDLINE_DIR=" + home(t, w.bob.Token)}, shell, []string{example(t, "sh/holdline-tail"), cursor, group})
-			inbox := slices.Concat([]string{env, url, "HOLDLINE_WAIT=2", "HOLDLINE_DIR=" + home(t, w.bob.Token)}, shell, []string{example(t, "sh/holdline-tail"), cursor + ".inbox"})
+			tail := slices.Concat([]string{env, "HOLDLINE_URL=" + w.everySecond(), "HOLDLINE_WAIT=2", "HOLDLINE_DIR=" + home(t, w.bob.Token)}, shell, []string{example(t, "sh/holdline-tail"), cursor, group})
+			inbox := slices.Concat([]string{env, "HOLDLINE_URL=" + w.everySecond(), "HOLDLINE_WAIT=2", "HOLDLINE_DIR=" + home(t, w.bob.Token)}, shell, []string{example(t, "sh/holdline-tail"), cursor + ".inbox"})
 			followers := []*follower{follow(t, "tail", tail...), follow(t, "tail of the inbox", inbox...)}
 
 			outbox := home(t, w.ann.Token)
@@ -150,15 +157,17 @@ func TestPython(t *testing.T) {
 	}
 	w := newWorld(t)
 	group := w.ann.Group("bob")
-	w.proxy.Weather(everySecond)
-	env, url := program(t, "env"), "http://"+w.proxy.Addr()
+	env, url := program(t, "env"), w.everySecond()
 	as := func(token string, args ...string) []string {
 		return append([]string{env, "HOLDLINE_TOKEN=" + token, python, script, url}, args...)
 	}
+	bob := func(args ...string) []string {
+		return append([]string{env, "HOLDLINE_TOKEN=" + w.bob.Token, python, script, w.everySecond()}, args...)
+	}
 	state := filepath.Join(t.TempDir(), "state")
 	followers := []*follower{
-		follow(t, "python, inbox", as(w.bob.Token, "follow", "--state", state)...),
-		follow(t, "python, conversation", as(w.bob.Token, "follow", "--conversation", group)...),
+		follow(t, "python, inbox", bob("follow", "--state", state)...),
+		follow(t, "python, conversation", bob("follow", "--conversation", group)...),
 	}
 	for i, text := range texts() {
 		if i%3 > 0 {
