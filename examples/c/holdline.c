@@ -323,7 +323,7 @@ static void say(const char *what, const char *about, const char *detail)
 static void die(enum status status, const char *what, const char *about, const char *detail)
 {
 	say(what, about, detail);
-	_exit((int)status);
+	_exit((int)status); /* nothing is left in a buffer */
 }
 
 /* ---- Time and chance ---- */
@@ -648,7 +648,7 @@ static void event_begin(void)
 /* event_end notes what the next one may leave out. */
 static void event_end(void)
 {
-	if (strcmp(me.event.type, "hidden") == 0)
+	if (me.compact && strcmp(me.event.type, "hidden") == 0)
 		me.event.sender[0] = '\0';
 	if (me.event.at[0])
 		strcpy(me.before.at, me.event.at); /* both have 28 bytes */
@@ -1079,7 +1079,9 @@ static void take_event(void)
 	uint64_t seq = me.event.seq;
 	if (me.gap || seq == 0)
 		return;
-	if (me.conversation != NULL)
+	if (me.repairing)
+		strcpy(me.event.conversation, me.gap_conversation); /* a compact event leaves it out */
+	else if (me.conversation != NULL)
 		strcpy(me.event.conversation, me.conversation); /* its length has been checked */
 	p = place_of(me.event.conversation);
 	if (p->seq > 0 && seq > p->seq + 1) {

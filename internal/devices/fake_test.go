@@ -270,6 +270,7 @@ func TestAnswers(t *testing.T) {
 	}
 	open := func(body string) string { return "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + body }
 	hidden := strings.Replace(page(2), `"seq":2 , "type":"message"`, `"seq":2,"through_seq":9,"type":"hidden"`, 1)
+	first := `{"conversation_id":"` + conversation + `","seq":1,"sender_id":"` + person + `","text":"a","accepted_at":"2026-11-25T08:00:00.000Z"}`
 	lost := "# lost 2: the server does not give it"
 	restored := "# reset: the server's log was restored; it follows from the beginning"
 	tests := map[string]struct {
@@ -277,6 +278,7 @@ func TestAnswers(t *testing.T) {
 		want    []string
 		asks    []string // parts of the requests, in order
 		stream  bool
+		compact bool // of the inbox
 	}{
 		"busy, then not": {
 			answers: []string{problem("429 Too Many Requests", "rate_limited", "Retry-After: 1"), problem("503 Service Unavailable", "unavailable"), sized("500 No", "<html>"), sized("200 OK", page(1))},
@@ -307,6 +309,21 @@ func TestAnswers(t *testing.T) {
 			answers: []string{sized("200 OK", page(1)), problem("410 Gone", "cursor_reset"), sized("200 OK", page(1))},
 			want:    slices.Concat(shown(1), []string{restored}, shown(1)), asks: []string{"&wait=1", "&after=1-k7q", "&wait=1"},
 		},
+		"compact: a gap in the inbox": {
+			answers: []string{
+				sized("200 OK", `{"events":[`+first+`,{"seq":2,"text":"b"},{"conversation_id":"AAAAAAAAAAA","seq":7,"type":"hidden"},{"conversation_id":"`+conversation+`","seq":5,"sender_id":"`+person+`"}],"cursor":"x"}`),
+				sized("200 OK", `{"events":[{"seq":3,"sender_id":"`+person+`","text":"c\\","truncated":true,"accepted_at":"2026-11-25T08:00:00.000Z"}],"cursor":"4-k7q","more":true}`),
+				sized("200 OK", `{"events":[{"seq":4,"sender_id":"`+person+`","accepted_at":"2026-11-25T08:00:00.000Z","text":"d"}],"cursor":"4-k7q"}`),
+				sized("200 OK", `{"events":[{"conversation_id":"`+conversation+`","seq":5,"sender_id":"`+person+`","text":"e","accepted_at":"2026-11-25T08:00:00.000Z"},{"seq":6,"text":"f"}],"cursor":"y"}`),
+			},
+			want: []string{
+				conversation + "\t1\t2026-11-25T08:00:00.000Z\tmessage\t" + person + "\ta", conversation + "\t2\t~2026-11-25T08:00:00.000Z\tmessage\t" + person + "\tb",
+				"AAAAAAAAAAA\t7\t-\thidden\t-\t-", conversation + "\t3\t2026-11-25T08:00:00.000Z\tmessage\t" + person + "\tc\\\\\\",
+				conversation + "\t4\t2026-11-25T08:00:00.000Z\tmessage\t" + person + "\td", conversation + "\t5\t2026-11-25T08:00:00.000Z\tmessage\t" + person + "\te",
+				conversation + "\t6\t~2026-11-25T08:00:00.000Z\tmessage\t" + person + "\tf",
+			},
+			asks: []string{"/v1/inbox?limit=32&wait=1&compact=1&from=start", conversation + "/events?limit=32&compact=1&after=2", "&compact=1&after=3", "/v1/inbox?limit=32&wait=1&compact=1&from=start"}, compact: true,
+		},
 		"stream: restored": {
 			answers: []string{open(frame(1, "\n")), open("retry: 60000\nevent: reset\ndata: {\"code\":\"cursor_reset\"}\n\n"), open(frame(1, "\n"))},
 			want:    slices.Concat(shown(1), []string{restored}, shown(1)), stream: true,
@@ -336,7 +353,12 @@ func TestAnswers(t *testing.T) {
 				unsized := !strings.Contains(raw, "CONTENT-LENGTH")
 				return reply{raw: raw, held: last || name == "stream: silence", cut: unsized && !last}
 			})
-			args := []string{"follow", "--retry", "1", "--wait", "1", "--silence", "1", "--conversation", conversation}
+			args := []string{"follow", "--retry", "1", "--wait", "1", "--silence", "1"}
+			if c.compact {
+				args = append(args, "--compact")
+			} else {
+				args = append(args, "--conversation", conversation)
+			}
 			if c.stream {
 				args = append(args, "--sse")
 			}

@@ -20,7 +20,8 @@ const (
 	stackBytes  = 1 << 10
 )
 
-// call graph lines of gcc's -fcallgraph-info=su (its manual, "Developer Options").
+// Lines of the call graph that gcc writes with -fcallgraph-info=su (GCC
+// manual, "Developer Options").
 var (
 	graphNode = regexp.MustCompile(`^node: \{ title: "([^"]+)" label: "[^"]*?\\n(\d+) bytes \((\w+)\)`)
 	graphEdge = regexp.MustCompile(`^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"`)
