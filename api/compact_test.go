@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -332,6 +334,46 @@ func TestWhatAMessageCosts(t *testing.T) {
 			t.Errorf("%s: %d bytes of %q, at most %d", test.what, len(test.frame), test.frame, test.most)
 		}
 	}
+	// The document's inbox has a cursor of 20 characters.
+	inbox := again["/v1/inbox/stream?cursor="+page.Cursor]
+	_, id, _ := strings.Cut(inbox, "\nid: ")
+	measured := []int{
+		len(again[stream+"?after=1"]), len(again[stream+"?after=1&compact=1"]),
+		len(inbox) - len(strings.TrimSpace(id)) + 20, len(again["/v1/inbox/stream?compact=1&cursor="+page.Cursor]),
+	}
+	sums, totals := documentedCosts(t)
+	if !slices.Equal(measured, totals) || !slices.Equal(sums, totals) {
+		t.Errorf("measured %v; docs/constrained.md says %v, and its pieces are %v in all", measured, totals, sums)
+	}
+	if more := len(first[stream+"?after=1&compact=1"]) - measured[1]; more != 26 {
+		t.Errorf("another sender costs %d more", more)
+	}
+	if more := len(turn["/v1/inbox/stream?compact=1&cursor="+page.Cursor]) - measured[3]; more != 58 {
+		t.Errorf("another conversation costs %d more", more)
+	}
+}
+
+// documentedCosts reads the table of docs/constrained.md: the sums of its pieces,
+// and what it says they are.
+func documentedCosts(t *testing.T) (sums, totals []int) {
+	document, err := os.ReadFile("../docs/constrained.md")
+	must(t, err)
+	_, table, _ := strings.Cut(string(document), "| piece |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	sums, totals = make([]int, 4), make([]int, 4)
+	for _, row := range strings.Split(table, "\n")[2:] {
+		cells := strings.Split(strings.Trim(row, "| "), "|")
+		for i := range sums {
+			n, err := strconv.Atoi(strings.Trim(cells[len(cells)-4+i], " *"))
+			must(t, err)
+			if strings.HasPrefix(cells[0], "**all") {
+				totals[i] = n
+			} else {
+				sums[i] += n
+			}
+		}
+	}
+	return sums, totals
 }
 
 func TestPadAndNudge(t *testing.T) {
