@@ -282,58 +282,6 @@ func TestCompactInboxResumesExactly(t *testing.T) {
 	}
 }
 
-// TestWhatAMessageCosts measures on the socket what docs/constrained.md says.
-func TestWhatAMessageCosts(t *testing.T) {
-	w := newWorld(t, nil)
-	ann, bob := w.signUp("ann"), w.signUp("bob")
-	c := w.group(ann, "bob").Id
-	other := w.group(ann, "bob").Id
-	const text = "12345678901234567890"
-	stream := "/v1/conversations/" + c + "/stream"
-	var page InboxPage
-	w.must(200, request{method: "GET", path: "/v1/inbox", token: bob.Token}, &page)
-	streams := map[string]*wire{}
-	for _, path := range []string{stream + "?after=1", stream + "?after=1&compact=1", "/v1/inbox/stream?cursor=" + page.Cursor, "/v1/inbox/stream?compact=1&cursor=" + page.Cursor} {
-		streams[path] = w.wire(bob, path, "text/event-stream")
-		if strings.Contains(streams[path].head, "chunked") {
-			t.Error("a stream in chunks")
-		}
-	}
-	w.waiting(4)
-	say := func(who account, conversation, id string) map[string]string {
-		w.send(who, conversation, id, text)
-		frames := map[string]string{}
-		for path, s := range streams {
-			if strings.HasPrefix(path, stream) && conversation != c {
-				continue
-			}
-			for frames[path] = s.frame(nil); strings.HasPrefix(frames[path], "event: receipt\n"); {
-				frames[path] = s.frame(nil)
-			}
-		}
-		return frames
-	}
-	first := say(ann, c, "1")
-	again := say(ann, c, "2")
-	turn := say(ann, other, "3")
-	for _, test := range []struct {
-		what, frame string
-		most        int
-	}{
-		{"full", again[stream+"?after=1"], 300},
-		{"full, inbox", again["/v1/inbox/stream?cursor="+page.Cursor], 300},
-		{"compact, a sender's first", first[stream+"?after=1&compact=1"], 100},
-		{"compact", again[stream+"?after=1&compact=1"], 100},
-		{"compact, inbox", again["/v1/inbox/stream?compact=1&cursor="+page.Cursor], 100},
-		{"compact, inbox, another conversation", turn["/v1/inbox/stream?compact=1&cursor="+page.Cursor], 120},
-	} {
-		t.Logf("%-40s %3d bytes %q", test.what, len(test.frame), test.frame)
-		if len(test.frame) > test.most || !strings.Contains(test.frame, text) {
-			t.Errorf("%s: %d bytes of %q, at most %d", test.what, len(test.frame), test.frame, test.most)
-		}
-	}
-}
-
 func TestPadAndNudge(t *testing.T) {
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")

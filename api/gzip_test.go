@@ -200,23 +200,42 @@ func TestStreamZip(t *testing.T) {
 	}
 }
 
+// messageFrames are messages of about twenty characters as they stand on a stream.
+func messageFrames(compact bool) (all [][]byte) {
+	for n := range 64 {
+		text := fmt.Sprintf("message %02d, see you!", n)
+		if compact {
+			all = append(all, fmt.Appendf(nil, "data: {\"seq\":%d,\"text\":%q}\nid: %d-yy9JNy\n\n", 1200+n, text, 1200+n))
+			continue
+		}
+		all = append(all, fmt.Appendf(nil, "event: message\ndata: {\"conversation_id\":\"4Jx0aQ7bTz1\",\"seq\":%d,\"type\":\"message\",\"sender_id\":\"7Vb3mNc1LpA\","+
+			"\"text\":%q,\"accepted_at\":\"2026-11-25T08:%02d:07.%03dZ\"}\nid: %d-yy9JNy\n\n", 1200+n, text, n%60, n*13%1000, 1200+n))
+	}
+	return all
+}
+
+// What docs/constrained.md says of compressed messages.
+func TestCompressedMessagesAreShort(t *testing.T) {
+	for compact, most := range map[bool]int{false: 35, true: 26} {
+		z, out := new(streamZip), new(bytes.Buffer)
+		frames := messageFrames(compact)
+		z.write(out, frames[0])
+		begun := out.Len()
+		for _, f := range frames[1:] {
+			z.write(out, f)
+		}
+		if each := (out.Len() - begun) / (len(frames) - 1); each > most {
+			t.Errorf("compact %v: %d bytes a message", compact, each)
+		}
+	}
+}
+
 // BenchmarkStreamZip tells what compression costs on a stream: bytes kept for
 // each reader, and bytes on the wire for each message of about twenty
 // characters, in full form and compact.
 func BenchmarkStreamZip(b *testing.B) {
-	frames := func(compact bool) (all [][]byte) {
-		for n := range 64 {
-			text := fmt.Sprintf("message %02d, see you!", n)
-			if compact {
-				all = append(all, fmt.Appendf(nil, "data: {\"seq\":%d,\"text\":%q}\nid: %d-yy9JNy\n\n", 1200+n, text, 1200+n))
-			} else {
-				all = append(all, fmt.Appendf(nil, "event: message\ndata: {\"conversation_id\":\"4Jx0aQ7bTz1\",\"seq\":%d,\"type\":\"message\",\"sender_id\":\"7Vb3mNc1LpA\",\"text\":%q,\"accepted_at\":\"2026-11-25T08:%02d:07.%03dZ\"}\nid: %d-yy9JNy\n\n", 1200+n, text, n%60, n*13%1000, 1200+n))
-			}
-		}
-		return all
-	}
 	for _, compact := range []bool{false, true} {
-		all := frames(compact)
+		all := messageFrames(compact)
 		b.Run(fmt.Sprintf("compact=%v", compact), func(b *testing.B) {
 			readers := make([]streamZip, 1000)
 			var out bytes.Buffer

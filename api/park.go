@@ -180,8 +180,7 @@ func (p *parkedPoll) takeOver(c *call) error {
 	p.conn, p.last = conn, r.Close
 	p.asked = asked{
 		route: c.Path(), uri: r.RequestURI, accept: strings.Join(r.Header.Values("Accept"), ","),
-		from: net.JoinHostPort(c.RealIP(), "0"), authorized: r.Header.Get("Authorization") != "",
-		gzip: acceptsGzip(r.Header),
+		from: net.JoinHostPort(c.RealIP(), "0"), authorized: r.Header.Get("Authorization") != "", gzip: acceptsGzip(r.Header),
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead, _ := buffered.Reader.Peek(n)

@@ -78,16 +78,15 @@ func cutLine(dst []byte, from, most int) []byte {
 	end := from + most - len("\\\n")
 	at := from
 	for at < len(dst)-1 {
-		next := at + 1
+		_, size := utf8.DecodeRune(dst[at:])
 		switch {
 		case dst[at] != '\\':
-			_, size := utf8.DecodeRune(dst[at:])
-			next = at + size
 		case dst[at+1] == 'u':
-			next = at + len(`\u0000`)
+			size = len(`\u0000`)
 		default:
-			next = at + 2
+			size = len(`\n`)
 		}
+		next := at + size
 		if next > end {
 			break
 		}

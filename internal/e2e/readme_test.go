@@ -14,17 +14,17 @@ import (
 	"holdline/internal/harness"
 )
 
-// step is one command of a page, and what it says comes out.
+// step is one command of a document, and what it says comes out.
 type step struct {
 	command, output string
 }
 
-// session reads a page's console blocks: lines with "$ " are commands,
+// session reads a document's console blocks: lines with "$ " are commands,
 // those below are what the command prints.
-func session(page string) []step {
+func session(document string) []step {
 	var steps []step
 	inside := false
-	for line := range strings.Lines(page) {
+	for line := range strings.Lines(document) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
 		case line == "```console":
@@ -56,6 +56,8 @@ var changing = []struct {
 	{regexp.MustCompile(`(?m)^retry: \d+$`), "retry: RETRY"},
 }
 
+var address = regexp.MustCompile(`\b127\.0\.0\.1([:/ ])8080\b`)
+
 func fixed(text string) string {
 	for _, c := range changing {
 		text = c.pattern.ReplaceAllString(text, c.name)
@@ -63,20 +65,23 @@ func fixed(text string) string {
 	return text
 }
 
-// The sessions of the README and of other pages, run as they stand by bash
-// against a fresh server, print what the pages say.
-func TestReadmeSession(t *testing.T)  { checkSession(t, "../../README.md", 15) }
-func TestShellsSession(t *testing.T)  { checkSession(t, "../../docs/shells.md", 30) }
-func TestDevicesSession(t *testing.T) { checkSession(t, "../../docs/devices.md", 5) }
+// The sessions of the README and of other documents, run as they stand by bash
+// against a fresh server, print what the documents say.
+func TestReadmeSession(t *testing.T)      { replay(t, "../../README.md", 15) }
+func TestConstrainedSession(t *testing.T) { replay(t, "../../docs/constrained.md", 20) }
+func TestShellsSession(t *testing.T)      { replay(t, "../../docs/shells.md", 30) }
+func TestDevicesSession(t *testing.T)     { replay(t, "../../docs/devices.md", 10) }
 
-func checkSession(t *testing.T, page string, least int) {
+// replay runs the session of a document that has at least so many commands, in
+// a folder that has the folder examples in it.
+func replay(t *testing.T, path string, least int) {
 	t.Helper()
 	t.Parallel()
-	text, err := os.ReadFile(page)
+	document, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := session(string(text))
+	steps := session(string(document))
 	if len(steps) < least {
 		t.Fatalf("only %d commands found", len(steps))
 	}
@@ -99,8 +104,8 @@ func checkSession(t *testing.T, page string, least int) {
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-s")
 	cmd.Dir = dir
-	// The address stands in them as a URL, and as host and port.
-	cmd.Stdin = strings.NewReader(regexp.MustCompile(`127\.0\.0\.1([:/ ])8080`).ReplaceAllString(script.String(), "127.0.0.1${1}"+port))
+	// The address stands there as a URL, and as host and port.
+	cmd.Stdin = strings.NewReader(address.ReplaceAllString(script.String(), "127.0.0.1${1}"+port))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
@@ -114,7 +119,7 @@ func checkSession(t *testing.T, page string, least int) {
 		}
 		got, _, _ := strings.Cut(after, fmt.Sprintf("--- %d\n", i+1))
 		if fixed(got) != fixed(step.output) {
-			t.Errorf("$ %s\nprints\n%s\nthe page says\n%s", step.command, fixed(got), fixed(step.output))
+			t.Errorf("$ %s\nprints\n%s\n%s says\n%s", step.command, fixed(got), path, fixed(step.output))
 		}
 		rest = after
 	}
