@@ -218,24 +218,27 @@ static void put_hex(uint32_t n, int digits)
 		put("0123456789abcdef"[n >> (4 * digits) & 15]);
 }
 
-static void put_utf8(uint32_t c)
+/* utf8 encodes a character in up to 4 bytes and returns how many. */
+static int utf8(uint32_t c, char *to)
 {
+	int n = 0;
 	if (c < 0x80) {
-		put((char)c);
-		return;
+		to[n++] = (char)c;
+		return n;
 	}
 	if (c < 0x800) {
-		put((char)(0xc0 | c >> 6));
+		to[n++] = (char)(0xc0 | c >> 6);
 	} else {
 		if (c < 0x10000) {
-			put((char)(0xe0 | c >> 12));
+			to[n++] = (char)(0xe0 | c >> 12);
 		} else {
-			put((char)(0xf0 | c >> 18));
-			put((char)(0x80 | (c >> 12 & 63)));
+			to[n++] = (char)(0xf0 | c >> 18);
+			to[n++] = (char)(0x80 | (c >> 12 & 63));
 		}
-		put((char)(0x80 | (c >> 6 & 63)));
+		to[n++] = (char)(0x80 | (c >> 6 & 63));
 	}
-	put((char)(0x80 | (c & 63)));
+	to[n++] = (char)(0x80 | (c & 63));
+	return n;
 }
 
 /* What could end a line, steer a terminal or reorder what stands beside it. */
@@ -258,8 +261,12 @@ static void put_code(uint32_t c)
 	else if (is_unsafe(c)) {
 		puts_("\\u");
 		put_hex(c, 4);
-	} else
-		put_utf8(c);
+	} else {
+		char bytes[4];
+		int n = utf8(c, bytes);
+		for (int i = 0; i < n; i++)
+			put(bytes[i]);
+	}
 }
 
 /* put_visible writes size bytes of UTF-8 as the server's text form does; what is no UTF-8 becomes U+FFFD. */
@@ -453,6 +460,17 @@ static bool net_line(void)
 static char lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+/* is_plain: letters and digits, and what is named besides; so it may stand in a path, a header or a file. */
+static bool is_plain(const char *s, const char *besides)
+{
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!((*s >= '0' && *s <= '9') || (lower(*s) >= 'a' && lower(*s) <= 'z') || strchr(besides, *s)))
+			return false;
+	return true;
 }
 
 /* header_value is what follows a header's name, which is given in lower case, or NULL. */
@@ -730,22 +748,10 @@ static void string_byte(char c)
 
 static void string_code(uint32_t c)
 {
-	if (c < 0x80) {
-		string_byte((char)c);
-		return;
-	}
-	if (c < 0x800) {
-		string_byte((char)(0xc0 | c >> 6));
-	} else {
-		if (c < 0x10000) {
-			string_byte((char)(0xe0 | c >> 12));
-		} else {
-			string_byte((char)(0xf0 | c >> 18));
-			string_byte((char)(0x80 | (c >> 12 & 63)));
-		}
-		string_byte((char)(0x80 | (c >> 6 & 63)));
-	}
-	string_byte((char)(0x80 | (c & 63)));
+	char bytes[4];
+	int n = utf8(c, bytes);
+	for (int i = 0; i < n; i++)
+		string_byte(bytes[i]);
 }
 
 /* string_unit takes a \u escape, half of a surrogate pair perhaps; 0 is none. A half without the other becomes U+FFFD. */
@@ -1083,6 +1089,8 @@ static void take_event(void)
 		strcpy(me.event.conversation, me.gap_conversation); /* a compact event leaves it out */
 	else if (me.conversation != NULL)
 		strcpy(me.event.conversation, me.conversation); /* its length has been checked */
+	else if (strlen(me.event.conversation) != 11 || !is_plain(me.event.conversation, ""))
+		return; /* no event of this server */
 	p = place_of(me.event.conversation);
 	if (p->seq > 0 && seq > p->seq + 1) {
 		if (!me.repairing || me.repairs < REPAIRS) {
@@ -1114,16 +1122,6 @@ static void take_head(bool streams)
 }
 
 /* ---- The file that keeps cursor and places ---- */
-
-static bool is_plain(const char *s, const char *besides)
-{
-	if (!*s)
-		return false;
-	for (; *s; s++)
-		if (!((*s >= '0' && *s <= '9') || (lower(*s) >= 'a' && lower(*s) <= 'z') || strchr(besides, *s)))
-			return false;
-	return true;
-}
 
 static void state_path(char *path, const char *suffix)
 {
@@ -1178,7 +1176,7 @@ static bool state_line(void)
 		return true;
 	}
 	if (strcmp(me.line, "cursor") == 0) {
-		if (*s && (strlen(s) >= CURSOR_BYTES || !is_plain(s, "-_")))
+		if (*s && (strlen(s) >= CURSOR_BYTES || !is_plain(s, "-_"))) /* it may be none yet */
 			return false;
 		strcpy(me.cursor, s);
 		return true;
@@ -1277,7 +1275,7 @@ static bool exchange(void)
 
 static void keep_cursor(const char *cursor)
 {
-	if (*cursor && strcmp(cursor, me.cursor) != 0) {
+	if (is_plain(cursor, "-_") && strcmp(cursor, me.cursor) != 0) {
 		strcpy(me.cursor, cursor); /* both have CURSOR_BYTES */
 		me.dirty = true;
 	}

@@ -89,6 +89,9 @@ var (
 func compile(t *testing.T, b build) string {
 	t.Helper()
 	gcc := program(t, "gcc")
+	if _, err := os.Stat(source); err != nil { // so that go test knows that the result depends on it
+		t.Fatal(err)
+	}
 	dir, err := folder()
 	if err != nil {
 		t.Fatal(err)

@@ -43,6 +43,9 @@ func example(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := os.Stat(path); err != nil { // so that go test knows that the result depends on it
+		t.Fatal(err)
+	}
 	return path
 }
 

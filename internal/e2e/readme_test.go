@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -87,6 +88,15 @@ func replay(t *testing.T, path string, least int) {
 	}
 	dir := t.TempDir()
 	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(examples, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			_, err = os.Stat(path) // so that go test knows that the result depends on it
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
