@@ -135,14 +135,14 @@ func (f *follower) exit() int {
 // keeping its place repeats what it printed last; nothing else may come twice.
 func (f *follower) once() []string {
 	var all []string
-	for i, line := range f.got {
+	for i := range f.got {
 		if slices.Contains(f.again, i) {
 			f.again = slices.DeleteFunc(f.again, func(at int) bool { return at == i })
 			for j := i; j < len(f.got) && slices.Contains(all, f.got[j]); j++ {
 				f.got[j] = ""
 			}
 		}
-		if line = f.got[i]; line != "" {
+		if line := f.got[i]; line != "" {
 			all = append(all, line)
 		}
 	}

@@ -57,11 +57,11 @@ func program(t *testing.T, name string) string {
 		return path
 	}
 	err = install()
-	if path, found := exec.LookPath(name); found == nil {
-		return path
+	path, missing := exec.LookPath(name)
+	if missing != nil {
+		t.Fatal(errors.Join(fmt.Errorf("this test needs %s", name), err))
 	}
-	t.Fatal(errors.Join(fmt.Errorf("this test needs %s", name), err))
-	panic("not reached")
+	return path
 }
 
 const source = "../../examples/c/holdline.c"

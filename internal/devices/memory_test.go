@@ -1,7 +1,6 @@
 package devices
 
 import (
-	"bufio"
 	"maps"
 	"os"
 	"os/exec"
@@ -32,24 +31,19 @@ var (
 // and frames of unknown size fail the test.
 func stack(t *testing.T, graph string) (deepest int, path []string) {
 	t.Helper()
-	file, err := os.Open(graph)
+	text, err := os.ReadFile(graph)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
 	frames, calls := map[string]int{}, map[string][]string{}
-	scanner := bufio.NewScanner(file)
-	for scanner.Scan() {
-		if m := graphNode.FindStringSubmatch(scanner.Text()); m != nil {
+	for line := range strings.Lines(string(text)) {
+		if m := graphNode.FindStringSubmatch(line); m != nil {
 			if frames[m[1]], err = strconv.Atoi(m[2]); err != nil || m[3] != "static" {
 				t.Errorf("the frame of %s is %s", m[1], m[3])
 			}
-		} else if m := graphEdge.FindStringSubmatch(scanner.Text()); m != nil {
+		} else if m := graphEdge.FindStringSubmatch(line); m != nil {
 			calls[m[1]] = append(calls[m[1]], m[2])
 		}
-	}
-	if err := scanner.Err(); err != nil {
-		t.Fatal(err)
 	}
 	var below func(name string, above []string) (int, []string)
 	below = func(name string, above []string) (int, []string) {

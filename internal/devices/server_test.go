@@ -199,7 +199,7 @@ func TestFollowsThroughFaults(t *testing.T) {
 			sent++
 		}
 	}
-	w.proxy.Weather(bad(rand.New(rand.NewPCG(seed, 1)))) //nolint:gosec // faults are to come again, not to be secret
+	w.proxy.Weather(bad(rand.New(rand.NewPCG(seed, 1))))
 	for range 4 {
 		say(40)
 		sendThrough(10)
