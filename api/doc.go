@@ -14,7 +14,9 @@
 //     cut when its reader does not take it within the write timeout.
 //  5. No token, ticket or password is logged, cached in the clear or compared
 //     in a time that depends on it.
-//  6. Nothing runs on that Close does not end and wait for.
+//  6. With max_bytes no page of the log and no frame of a stream is longer, in
+//     whatever form; with coalesce nothing is lost and no ending comes later.
+//  7. Nothing runs on that Close does not end and wait for.
 //
 // There is no SQL here, and no goroutine that outlives its request except the
 // live streams', which Close owns.
