@@ -167,7 +167,8 @@ func TestStreamZip(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
 		z, out := new(streamZip), new(bytes.Buffer)
-		r, err := (*gzip.Reader)(nil), error(nil)
+		var r *gzip.Reader
+		var err error
 		var want, got bytes.Buffer
 		for range 30 {
 			p := make([]byte, 1+random.IntN(700))
