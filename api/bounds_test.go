@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"holdline"
 	"holdline/internal/contract"
 	"holdline/internal/eventjson"
 	"holdline/poller"
@@ -83,6 +84,17 @@ func TestTheLeastMaxBytesIsEnough(t *testing.T) {
 			if line.cost(got) > line.most || got[len(got)-1] != '\n' || !utf8.Valid(got) {
 				t.Errorf("%d bytes: %q", line.cost(got), got)
 			}
+		}
+	}
+}
+
+// What the contract says is what was tried above.
+func TestTheContractNamesTheLeastMaxBytes(t *testing.T) {
+	operations, err := loadContract(holdline.OpenAPI)
+	must(t, err)
+	for _, id := range []string{"listEvents", "streamEvents", "getInbox", "streamInbox", "listMessages"} {
+		if p := operations[id].query["max_bytes"]; p.rule == nil || p.min != minMaxBytes {
+			t.Errorf("%s: %+v", id, p)
 		}
 	}
 }

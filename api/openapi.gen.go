@@ -809,7 +809,7 @@ type ListEventsParams struct {
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
 	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
-	// 640 is the least for which this holds of every event.
+	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
 	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
@@ -843,7 +843,7 @@ type ListMessagesParams struct {
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
 	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
-	// 640 is the least for which this holds of every event.
+	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 }
 
@@ -870,7 +870,7 @@ type StreamEventsParams struct {
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
 	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
-	// 640 is the least for which this holds of every event.
+	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
 	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
@@ -901,7 +901,7 @@ type GetInboxParams struct {
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
 	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
-	// 640 is the least for which this holds of every event.
+	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
 	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
@@ -939,7 +939,7 @@ type StreamInboxParams struct {
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
 	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
-	// 640 is the least for which this holds of every event.
+	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
 	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a

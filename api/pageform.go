@@ -11,9 +11,9 @@ import (
 	"holdline/store"
 )
 
-// minMaxBytes is the least max_bytes that is taken. It is the least for which
-// the promise holds of every event in every form, with numbers of 19 digits and
-// a client_id that doubles when it is escaped: TestTheLeastMaxBytesIsEnough.
+// minMaxBytes is the least max_bytes that is taken. It is enough for every event
+// in every form, with numbers of 19 digits and a client_id that doubles when it
+// is escaped: TestTheLeastMaxBytesIsEnough.
 const minMaxBytes = 640
 
 // What a page holds at most beside its events: the tail of a conversation's, and

@@ -84,7 +84,7 @@ func (tr *transport) check(r *http.Request, sent []byte, answer *http.Response, 
 		}
 		return nil
 	}
-	r, answer, received, err := tr.plainForm(r, answer, received)
+	r, answer, received, err := tr.plainForm(r, answer, received) //nolint:bodyclose // it has been read
 	if err != nil {
 		return err
 	}
