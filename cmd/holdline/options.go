@@ -80,6 +80,7 @@ func (s *serveCmd) apiConfig(log *slog.Logger, address net.Addr) api.Config {
 		WaitingPerUser: s.MaxWaitingPerUser,
 		IdleTimeout:    s.IdleTimeout,
 		Returns:        api.NewReturns(address),
+		Pages:          pages(),
 	}
 	for _, r := range s.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, r.Prefix)

@@ -34,6 +34,7 @@ var rules = []rule{
 	{"store", []string{"internal/planted"}},
 	{"poller", []string{"store", "internal/eventjson", "internal/planted"}},
 	{"api", []string{"store", "poller", "internal/eventjson", "internal/planted"}},
+	{"web", nil},
 	// Small shared parts, and support for tests.
 	{"internal/arrows", nil},
 	{"internal/planted", nil},
@@ -49,7 +50,7 @@ var rules = []rule{
 	{"internal/torture/check", []string{"internal/torture/history"}},
 	{"internal/torture/netfault", nil},
 	{"internal/torture", []string{"internal/torture/..."}},
-	{"cmd", []string{"api", "poller", "store", "store/...", "internal/..."}},
+	{"cmd", []string{"api", "poller", "store", "store/...", "web", "internal/..."}},
 }
 
 // banned is what a folder may not import from elsewhere.

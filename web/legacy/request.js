@@ -1,0 +1,167 @@
+// Calls to the server, by whatever this browser has.
+
+// server is '' where the page comes from it. A page that is served elsewhere
+// names it in its meta element; the address of the page has no say in it.
+var server = '';
+var far = false;
+// How we are signed in: by a cookie (then form is its form token), or by a token.
+var session = {};
+var ticketAge = 300;
+var waiting = [];
+var asking = null;
+var counter = 0;
+
+function nothing() {}
+
+function now() {
+  return new Date().getTime();
+}
+
+function random() {
+  return Math.random().toString(36).substring(2, 10);
+}
+
+// In seconds, longer after each failure, and never the same for two clients.
+function pause(failures, atLeast) {
+  return Math.max(atLeast || 0, Math.min(60, Math.pow(2, failures))) * (0.75 + Math.random() / 2);
+}
+
+function newRequest() {
+  var names = ['MSXML2.XMLHTTP', 'Microsoft.XMLHTTP'], i;
+  try {
+    return new XMLHttpRequest();
+  } catch (e) {}
+  for (i = 0; i < 2; i++) {
+    try {
+      return new ActiveXObject(names[i]);
+    } catch (e2) {}
+  }
+}
+
+// call makes a call, whose outcome done(status, body, retryAfter) gets; status 0
+// is no answer. It returns what aborts it without one.
+function call(method, path, body, done, seconds) {
+  var x = newRequest();
+  if (far && window.XDomainRequest && !(x && 'withCredentials' in x)) return callXDR(method, path, body, done, seconds);
+  var headers = {}, over = false, timer;
+  function end(answered) {
+    var status = 0, answer = {}, retry = 0;
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    x.onreadystatechange = nothing;
+    if (answered) {
+      // Reading from a request that failed throws in some.
+      try {
+        status = x.status;
+        retry = Number(x.getResponseHeader('Retry-After')) || 0;
+        if (x.responseText) answer = fromJSON(x.responseText);
+      } catch (e) {
+        status = status == 204 || status == 1223 ? status : 0;
+      }
+    } else {
+      try {
+        x.abort();
+      } catch (e2) {}
+    }
+    // Internet Explorer calls a 204 so, and has errors of its own above 12000.
+    if (status == 1223) status = 204;
+    if (status > 599) status = 0;
+    if (done) done(status, answer || {}, retry);
+  }
+  // Not end itself: some browsers give a timer's function an argument.
+  function fail() { end(false); }
+  timer = setTimeout(fail, 1000 * (seconds || 30));
+  if (!x) {
+    setTimeout(fail, 1);
+    return nothing;
+  }
+  // Internet Explorer keeps answers in spite of no-store.
+  path += (path.indexOf('?') < 0 ? '?t=' : '&t=') + now() + (counter++);
+  try {
+    x.open(method, server + path, true);
+    if (session.token) x.setRequestHeader('Authorization', 'Bearer ' + session.token);
+    if (session.form) x.setRequestHeader('Holdline-Form-Token', session.form);
+    if (body) x.setRequestHeader('Content-Type', 'application/json');
+    x.onreadystatechange = function () {
+      if (x.readyState == 4) end(true);
+    };
+    x.send(body ? toJSON(body) : null);
+  } catch (e) {
+    setTimeout(fail, 1);
+  }
+  return function () {
+    done = null;
+    fail();
+  };
+}
+
+// XDomainRequest (Internet Explorer 8 and 9, for a page that is served elsewhere)
+// can GET and POST, sets no header, has no cookie and sees no status.
+function callXDR(method, path, body, done, seconds) {
+  var x, over = false;
+  function end(text) {
+    var e = {}, d = done;
+    if (over) return;
+    over = true;
+    x = null;
+    try {
+      e = fromJSON(text);
+    } catch (e2) {}
+    if (d) d(e.status || 0, e.body || {}, e.retry_after || 0);
+  }
+  function send() {
+    if (over) return;
+    var query = 'envelope=1&t=' + now() + (counter++), k, full = {};
+    if (method == 'GET') {
+      if (session.ticket) query += '&ticket=' + session.ticket;
+    } else {
+      if (method != 'POST') query += '&method=' + method;
+      for (k in body) if (has(body, k)) full[k] = body[k];
+      if (session.token) full.access_token = session.token;
+    }
+    x = new XDomainRequest();
+    x.timeout = 1000 * (seconds || 30);
+    x.onload = function () { end(x.responseText); };
+    x.onerror = x.ontimeout = function () { end(''); };
+    // Without it, or sent at once, some requests are aborted.
+    x.onprogress = nothing;
+    x.open(method == 'GET' ? 'GET' : 'POST', server + path + (path.indexOf('?') < 0 ? '?' : '&') + query);
+    setTimeout(function () {
+      if (x) x.send(method == 'GET' ? null : toJSON(full));
+    }, 1);
+  }
+  if (method == 'GET' && session.token && !(now() < session.until)) {
+    callXDR('POST', 'v1/tickets', {}, function (status, body) {
+      if (status != 201) return end(toJSON({status: status, body: body}));
+      session.ticket = body.ticket;
+      session.until = now() + ticketAge * 500;
+      send();
+    });
+  } else {
+    send();
+  }
+  return function () {
+    over = true;
+    if (x) x.abort();
+  };
+}
+
+// ask queues a call: one goes at a time beside the poll, since Internet Explorer
+// has two connections in all. What a person waits for goes first.
+function ask(first, method, path, body, done) {
+  waiting[first ? 'unshift' : 'push']([method, path, body, done]);
+  next();
+}
+
+function next() {
+  var job = !asking && waiting.shift();
+  if (!job) return;
+  asking = call(job[0], job[1], job[2], function (status, body, retry) {
+    asking = null;
+    // Whatever it was: the session has ended.
+    if (status == 401 && me) signedOut();
+    else job[3](status, body, retry);
+    next();
+  });
+}
