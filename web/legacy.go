@@ -3,7 +3,14 @@ package web
 import (
 	"bytes"
 	"embed"
+	"fmt"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/tdewolff/minify/v2"
+	"github.com/tdewolff/minify/v2/css"
+	"github.com/tdewolff/minify/v2/js"
 )
 
 //go:embed legacy
@@ -17,7 +24,7 @@ const legacyPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 // Legacy returns the files of the legacy page.
 func Legacy() []*File {
-	style := newFile("/legacy.css", "text/css; charset=utf-8", squeeze(read("page.css")))
+	style := newFile("/legacy.css", "text/css; charset=utf-8", minified((&css.Minifier{}).Minify, read("page.css")))
 	script := newFile("/legacy.js", "text/javascript; charset=utf-8", legacyScript())
 	html := strings.NewReplacer(`"legacy.css"`, `"`+style.versioned()+`"`, `"legacy.js"`, `"`+script.versioned()+`"`).
 		Replace(string(read("page.html")))
@@ -32,22 +39,31 @@ func legacyScript() []byte {
 	var all bytes.Buffer
 	all.WriteString("(function () {\n")
 	for _, name := range legacyScripts {
-		all.Write(squeeze(read(name + ".js")))
+		all.Write(read(name + ".js"))
 	}
 	all.WriteString("})();\n")
-	return all.Bytes()
+	return ascii(minified((&js.Minifier{Version: 3}).Minify, all.Bytes()))
 }
 
-// squeeze leaves out indentation, empty lines, and lines that are comments: old
-// devices pay for every byte.
-func squeeze(source []byte) []byte {
+// ascii escapes what is not ASCII, all of which is in strings, so that the script
+// is the same under any charset.
+func ascii(script []byte) []byte {
 	var out bytes.Buffer
-	for line := range bytes.Lines(source) {
-		line = bytes.TrimSpace(line)
-		if len(line) > 0 && !bytes.HasPrefix(line, []byte("//")) {
-			out.Write(line)
-			out.WriteByte('\n')
+	for _, unit := range utf16.Encode([]rune(string(script))) {
+		if unit < utf8.RuneSelf {
+			out.WriteByte(byte(unit))
+		} else {
+			fmt.Fprintf(&out, `\u%04x`, unit)
 		}
+	}
+	return out.Bytes()
+}
+
+// minified shortens a file: old devices pay for every byte.
+func minified(with minify.MinifierFunc, source []byte) []byte {
+	var out bytes.Buffer
+	if err := with(minify.New(), &out, bytes.NewReader(source), nil); err != nil {
+		panic(err) // the sources are part of the program: every test would see it
 	}
 	return out.Bytes()
 }
@@ -56,7 +72,7 @@ func squeeze(source []byte) []byte {
 func read(name string) []byte {
 	content, err := legacyFiles.ReadFile("legacy/" + name)
 	if err != nil {
-		panic(err) // only for a name that legacyScripts has wrong: every test would see it
+		panic(err) // only for a name that is wrong above: every test would see it
 	}
 	return content
 }

@@ -1,5 +1,13 @@
 // JSON (RFC 8259), written by us everywhere and read by us where there is no JSON.
 
+// attempt has the only catch there is: Internet Explorer before 9 gives its variable
+// to the whole function around it, where others may have the same short name.
+function attempt(f) {
+  try {
+    return f();
+  } catch (e) {}
+}
+
 function has(o, k) {
   return Object.prototype.hasOwnProperty.call(o, k);
 }
@@ -54,7 +62,7 @@ function fromJSON(text) {
         } else {
           m = '"\\/bfnrt'.indexOf(c);
           if (!c || m < 0) fail();
-          out += '"\\/\b\f\n\r\t'.charAt(m);
+          out += String.fromCharCode([34, 92, 47, 8, 12, 10, 13, 9][m]);
         }
         from = at + 1;
       }
@@ -71,7 +79,7 @@ function fromJSON(text) {
         at++;
         return v;
       }
-      do {
+      for (c = ','; c == ','; at++) {
         k = v.length;
         if (end == '}') {
           if (peek() != '"') fail();
@@ -81,8 +89,7 @@ function fromJSON(text) {
         }
         v[k] = value(depth + 1);
         c = peek();
-        at++;
-      } while (c == ',');
+      }
       if (c != end) fail();
       return v;
     }

@@ -6,66 +6,53 @@ var old = null;
 var memory = {};
 
 function openKept() {
-  var e = document.getElementById('kept');
-  try {
+  local = attempt(function () {
     localStorage.setItem('holdline', '1');
     localStorage.removeItem('holdline');
-    local = localStorage;
-  } catch (e2) {
-    local = null;
-    try {
-      e.addBehavior('#default#userData');
-      e.load('holdline');
-      old = e;
-    } catch (e3) {}
-  }
+    return localStorage;
+  });
+  old = !local && attempt(function () {
+    var e = $('kept');
+    e.addBehavior('#default#userData');
+    e.load('holdline');
+    return e;
+  });
 }
 
 function recall() {
-  if (old) {
-    try {
-      old.load('holdline');
-      memory = fromJSON(old.getAttribute('all') || '{}');
-    } catch (e) {}
-  }
+  if (old) attempt(function () {
+    old.load('holdline');
+    memory = fromJSON(old.getAttribute('all') || '{}');
+  });
   return memory;
 }
 
 function kept(key) {
-  if (local) {
-    try {
-      return local.getItem(key);
-    } catch (e) {}
-  }
-  var all = recall();
-  return has(all, key) ? all[key] : null;
+  var value = local && attempt(function () { return local.getItem(key); }), all = recall();
+  return value || (has(all, key) ? all[key] : null);
 }
 
-// keep keeps a value, null to keep it no longer.
+// keep keeps a value; null, to keep it no longer.
 function keep(key, value) {
-  if (local) {
-    try {
-      if (value === null) local.removeItem(key);
-      else local.setItem(key, value);
-      return;
-    } catch (e) {}
-  }
+  if (local && attempt(function () {
+    if (value === null) local.removeItem(key);
+    else local.setItem(key, value);
+    return true;
+  })) return;
+  // Also where localStorage is full.
   recall();
   if (value === null) delete memory[key];
   else memory[key] = value;
-  if (old) {
-    try {
-      old.setAttribute('all', toJSON(memory));
-      old.save('holdline');
-    } catch (e2) {}
-  }
+  if (old) attempt(function () {
+    old.setAttribute('all', toJSON(memory));
+    old.save('holdline');
+  });
 }
 
 function keptKeys(prefix) {
-  var keys = [], k, i;
-  if (local) for (i = 0; i < local.length; i++) keys.push(local.key(i));
-  recall();
-  for (k in memory) if (has(memory, k)) keys.push(k);
+  var keys = [], all = recall(), k, i;
+  for (i = 0; local && i < local.length; i++) keys.push(local.key(i));
+  for (k in all) if (has(all, k)) keys.push(k);
   for (i = keys.length; i--;) if (keys[i].indexOf(prefix)) keys.splice(i, 1);
   return keys;
 }

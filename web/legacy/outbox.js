@@ -30,16 +30,13 @@ function send(k, text) {
 // openOutbox takes up what an earlier page has left, or one that is still there:
 // sent twice, a message is stored once.
 function openOutbox() {
-  var keys = keptKeys(outKey('')), i, m;
-  for (i = 0; i < keys.length; i++) {
-    try {
-      m = fromJSON(kept(keys[i]));
-      m.id = keys[i].substring(outKey('').length);
-      if (/^[\w\-]+$/.test(m.id) && /^\w+$/.test(m.to) && typeof m.text == 'string') outbox.push(m);
-    } catch (e) {
-      keep(keys[i], null);
-    }
+  var keys = keptKeys(outKey('')), i;
+  function restore(key) {
+    var m = fromJSON(kept(key));
+    m.id = key.substring(outKey('').length);
+    if (/^[\w\-]+$/.test(m.id) && /^\w+$/.test(m.to) && typeof m.text == 'string') outbox.push(m);
   }
+  for (i = 0; i < keys.length; i++) attempt(function () { restore(keys[i]); });
   outbox.sort(function (a, b) { return a.at - b.at; });
   pump();
 }

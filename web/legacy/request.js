@@ -23,19 +23,13 @@ function random() {
 
 // In seconds, longer after each failure, and never the same for two clients.
 function pause(failures, atLeast) {
-  return Math.max(atLeast || 0, Math.min(60, Math.pow(2, failures))) * (0.75 + Math.random() / 2);
+  return Math.max(atLeast || 0, 1 << Math.min(failures, 6)) * (0.75 + Math.random() / 2);
 }
 
 function newRequest() {
-  var names = ['MSXML2.XMLHTTP', 'Microsoft.XMLHTTP'], i;
-  try {
-    return new XMLHttpRequest();
-  } catch (e) {}
-  for (i = 0; i < 2; i++) {
-    try {
-      return new ActiveXObject(names[i]);
-    } catch (e2) {}
-  }
+  return attempt(function () { return new XMLHttpRequest(); }) ||
+    attempt(function () { return new ActiveXObject('MSXML2.XMLHTTP'); }) ||
+    attempt(function () { return new ActiveXObject('Microsoft.XMLHTTP'); });
 }
 
 // call makes a call, whose outcome done(status, body, retryAfter) gets; status 0
@@ -52,21 +46,16 @@ function call(method, path, body, done, seconds) {
     x.onreadystatechange = nothing;
     if (answered) {
       // Reading from a request that failed throws in some.
-      try {
-        status = x.status;
-        retry = Number(x.getResponseHeader('Retry-After')) || 0;
-        if (x.responseText) answer = fromJSON(x.responseText);
-      } catch (e) {
-        status = status == 204 || status == 1223 ? status : 0;
-      }
+      attempt(function () { status = x.status; });
+      attempt(function () { retry = Number(x.getResponseHeader('Retry-After')) || 0; });
+      answer = attempt(function () { return x.responseText && fromJSON(x.responseText); });
     } else {
-      try {
-        x.abort();
-      } catch (e2) {}
+      attempt(function () { x.abort(); });
     }
     // Internet Explorer calls a 204 so, and has errors of its own above 12000.
     if (status == 1223) status = 204;
-    if (status > 599) status = 0;
+    // What is not JSON is from somebody on the way.
+    if (status > 599 || status != 204 && !answer) status = 0;
     if (done) done(status, answer || {}, retry);
   }
   // Not end itself: some browsers give a timer's function an argument.
@@ -78,7 +67,7 @@ function call(method, path, body, done, seconds) {
   }
   // Internet Explorer keeps answers in spite of no-store.
   path += (path.indexOf('?') < 0 ? '?t=' : '&t=') + now() + (counter++);
-  try {
+  if (!attempt(function () {
     x.open(method, server + path, true);
     if (session.token) x.setRequestHeader('Authorization', 'Bearer ' + session.token);
     if (session.form) x.setRequestHeader('Holdline-Form-Token', session.form);
@@ -87,9 +76,8 @@ function call(method, path, body, done, seconds) {
       if (x.readyState == 4) end(true);
     };
     x.send(body ? toJSON(body) : null);
-  } catch (e) {
-    setTimeout(fail, 1);
-  }
+    return true;
+  })) setTimeout(fail, 1);
   return function () {
     done = null;
     fail();
@@ -101,13 +89,10 @@ function call(method, path, body, done, seconds) {
 function callXDR(method, path, body, done, seconds) {
   var x, over = false;
   function end(text) {
-    var e = {}, d = done;
+    var e = attempt(function () { return fromJSON(text); }) || {}, d = done;
     if (over) return;
     over = true;
     x = null;
-    try {
-      e = fromJSON(text);
-    } catch (e2) {}
     if (d) d(e.status || 0, e.body || {}, e.retry_after || 0);
   }
   function send() {

@@ -131,9 +131,7 @@ var shown = 50;
 // arrange orders the list, newest first, moving only what has to move.
 function arrange() {
   var order = [], list = $('list'), at = list.firstChild, focused, unread = 0, id, i, row;
-  try {
-    focused = document.activeElement;
-  } catch (e) {}
+  attempt(function () { focused = document.activeElement; });
   for (id in convs) if (has(convs, id) && convs[id].row) order.push(convs[id]);
   order.sort(function (a, b) {
     return a.at < b.at ? 1 : a.at > b.at ? -1 : 0;

@@ -13,11 +13,7 @@ function tabKey(name) {
 }
 
 function readKey(name) {
-  try {
-    return fromJSON(kept(tabKey(name))) || {};
-  } catch (e) {
-    return {};
-  }
+  return attempt(function () { return fromJSON(kept(tabKey(name))); }) || {};
 }
 
 // join follows the inbox, in the lead or behind another tab.

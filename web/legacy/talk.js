@@ -196,9 +196,7 @@ function closeTalk() {
   show('talk', false);
   if (k && k.row) {
     paint(k);
-    try {
-      k.link.focus();
-    } catch (e) {}
+    attempt(function () { k.link.focus(); });
   }
   if (window.location.hash.length > 1) window.location.hash = '';
 }
