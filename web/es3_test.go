@@ -9,13 +9,27 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"holdline/internal/harness"
 )
 
-// acorn is the parser, of a fixed version, that npx brings.
-const acorn = "acorn@8.15.0"
+// acornVersion is the parser, of a fixed version, that npx brings.
+const acornVersion = "acorn@8.15.0"
+
+// acorn is where npx keeps it.
+var acorn = sync.OnceValues(func() (string, error) {
+	npx, err := harness.Program("npx")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command(npx, "--yes", "--prefer-offline", "--package="+acornVersion, "--", "sh", "-c", "command -v acorn").Output()
+	if err != nil {
+		return "", fmt.Errorf("npx could not bring %s; it needs the npm registry, the first time: %w", acornVersion, err)
+	}
+	return string(bytes.TrimSpace(out)), nil
+})
 
 // reserved are the words of ECMA-262, 3rd edition, section 7.5.1 to 7.5.3 and the
 // literals, which parsers of its time refuse as names of properties.
@@ -67,22 +81,22 @@ var place = regexp.MustCompile(`\(\d+:\d+\)\s*$`)
 // parse parses a script as ECMAScript 3; the error says where it is none.
 func parse(t *testing.T, source []byte) (tree any, err error) {
 	t.Helper()
-	npx, err := harness.Program("npx")
+	path, err := acorn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(npx, "--yes", "--prefer-offline", "--package="+acorn, "--", "acorn", "--ecma3", "--compact")
+	cmd := exec.Command(path, "--ecma3", "--compact")
 	cmd.Stdin = bytes.NewReader(source)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		if !place.Match(stderr.Bytes()) {
-			t.Fatalf("npx could not run %s; it needs the npm registry the first time: %v\n%s", acorn, err, &stderr)
+			t.Fatalf("%s: %v\n%s", acornVersion, err, &stderr)
 		}
 		return nil, fmt.Errorf("%s", &stderr)
 	}
 	if err := json.Unmarshal(stdout.Bytes(), &tree); err != nil {
-		t.Fatalf("%s: %v", acorn, err)
+		t.Fatalf("%s: %v", acornVersion, err)
 	}
 	return tree, nil
 }

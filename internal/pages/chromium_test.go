@@ -1,0 +1,312 @@
+package pages
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"holdline/internal/harness"
+)
+
+// chromium is a Chromium without a window, led by its DevTools protocol over a
+// pipe: messages of JSON, a NUL behind each (--remote-debugging-pipe).
+type chromium struct {
+	t  testing.TB
+	in *os.File
+
+	mu    sync.Mutex
+	last  int
+	calls map[int]chan reply // nil once the browser is gone
+}
+
+type reply struct {
+	ID     int             `json:"id"`
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+func newChromium(t testing.TB) *chromium {
+	t.Helper()
+	path, err := harness.Program("chromium", "chromium-browser", "google-chrome")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirIn, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, theirOut, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage",
+		"--no-first-run", "--no-default-browser-check", "--no-proxy-server", "--disable-background-networking",
+		"--disable-component-update", "--disable-breakpad", "--disable-default-apps", "--disable-extensions", "--disable-sync",
+		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
+		// Nothing but this machine is there.
+		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--user-data-dir="+t.TempDir())
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, as the flag wants it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = theirIn.Close(), theirOut.Close()
+	b := &chromium{t: t, in: in, calls: map[int]chan reply{}}
+	var ended sync.WaitGroup
+	ended.Go(func() { _ = cmd.Wait() }) // it is killed in the end
+	ended.Go(func() { b.read(out) })
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // all of its processes; they may be gone
+		_ = in.Close()
+		ended.Wait()
+		_ = out.Close()
+		if t.Failed() {
+			t.Logf("%s wrote:\n%s", path, &stderr)
+		}
+	})
+	return b
+}
+
+// read hands each answer to its caller until the browser is gone.
+func (b *chromium) read(out *os.File) {
+	messages := bufio.NewReader(out)
+	for {
+		text, err := messages.ReadBytes(0)
+		var r reply
+		if err == nil {
+			err = json.Unmarshal(bytes.TrimSuffix(text, []byte{0}), &r)
+		}
+		b.mu.Lock()
+		if err != nil {
+			for _, waiting := range b.calls {
+				close(waiting)
+			}
+			b.calls = nil
+			b.mu.Unlock()
+			return
+		}
+		if waiting := b.calls[r.ID]; waiting != nil {
+			delete(b.calls, r.ID)
+			waiting <- r
+		}
+		b.mu.Unlock()
+	}
+}
+
+// call gives a command of the protocol, to the tab of a session or, with "", to the browser.
+func (b *chromium) call(session, method string, params map[string]any, result any) error {
+	b.mu.Lock()
+	if b.calls == nil {
+		b.mu.Unlock()
+		return errors.New("the browser is gone")
+	}
+	b.last++
+	waiting := make(chan reply, 1)
+	b.calls[b.last] = waiting
+	message := map[string]any{"id": b.last, "method": method, "params": params}
+	if session != "" {
+		message["sessionId"] = session
+	}
+	text, err := json.Marshal(message)
+	if err == nil {
+		_, err = b.in.Write(append(text, 0))
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	select {
+	case r, ok := <-waiting:
+		switch {
+		case !ok:
+			return errors.New("the browser is gone")
+		case r.Error != nil:
+			return fmt.Errorf("%s: %s", method, r.Error.Message)
+		case result != nil:
+			return json.Unmarshal(r.Result, result)
+		}
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("%s is not answered", method)
+	}
+}
+
+func (b *chromium) must(session, method string, params map[string]any, result any) {
+	b.t.Helper()
+	if err := b.call(session, method, params, result); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// profile is a set of tabs with cookies and storage of their own.
+type profile struct {
+	*chromium
+	id     string
+	before string // the script that runs in every page before its own
+}
+
+func (b *chromium) profile(before string) *profile {
+	b.t.Helper()
+	var made struct {
+		ID string `json:"browserContextId"`
+	}
+	b.must("", "Target.createBrowserContext", nil, &made)
+	return &profile{b, made.ID, before}
+}
+
+// tab is a page that is open.
+type tab struct {
+	*chromium
+	target, session string
+}
+
+// open opens a page in a tab of its own.
+func (p *profile) open(address string) *tab {
+	p.t.Helper()
+	var target struct {
+		ID string `json:"targetId"`
+	}
+	p.must("", "Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": p.id, "newWindow": true}, &target)
+	var attached struct {
+		ID string `json:"sessionId"`
+	}
+	p.must("", "Target.attachToTarget", map[string]any{"targetId": target.ID, "flatten": true}, &attached)
+	b := &tab{p.chromium, target.ID, attached.ID}
+	b.do("Page.enable", nil)
+	// Each believes that it is looked at, though there are several.
+	b.do("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true})
+	b.do("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": p.before})
+	b.do("Page.navigate", map[string]any{"url": address})
+	return b
+}
+
+func (b *tab) do(method string, params map[string]any) {
+	b.t.Helper()
+	b.must(b.session, method, params, nil)
+}
+
+func (b *tab) close() {
+	b.t.Helper()
+	b.must("", "Target.closeTarget", map[string]any{"targetId": b.target}, nil)
+}
+
+// eval evaluates an expression in the page; v gets its value, unless it is nil.
+func (b *tab) eval(expression string, v any) error {
+	var got struct {
+		Result struct {
+			Value json.RawMessage `json:"value"`
+		} `json:"result"`
+		Exception *struct {
+			Text      string `json:"text"`
+			Exception struct {
+				Description string `json:"description"`
+			} `json:"exception"`
+		} `json:"exceptionDetails"`
+	}
+	err := b.call(b.session, "Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true}, &got)
+	switch {
+	case err != nil:
+		return err
+	case got.Exception != nil:
+		return fmt.Errorf("%s: %s %s", expression, got.Exception.Text, got.Exception.Exception.Description)
+	case v == nil:
+		return nil
+	}
+	return json.Unmarshal(got.Result.Value, v)
+}
+
+// text is the value of an expression that is a string.
+func (b *tab) text(expression string) (value string) {
+	b.t.Helper()
+	if err := b.eval("String("+expression+")", &value); err != nil {
+		b.t.Fatal(err)
+	}
+	return value
+}
+
+// until waits until an expression is true. A page that is just being loaded may
+// not be able to tell.
+func (b *tab) until(what, expression string) {
+	b.t.Helper()
+	deadline := time.Now().Add(patience)
+	var err error
+	for time.Now().Before(deadline) {
+		var yes bool
+		if err = b.eval("!!("+expression+")", &yes); err == nil && yes {
+			return
+		}
+	}
+	shot := filepath.Join(os.TempDir(), fmt.Sprintf("holdline-page-%d.png", os.Getpid()))
+	b.screenshot(shot)
+	b.t.Fatalf("%s: it does not become so (%v); see %s; the page shows:\n%s", what, err, shot, b.text("document.body.innerText"))
+}
+
+// type_ types a text at once, into what has the focus.
+func (b *tab) type_(text string) {
+	b.t.Helper()
+	b.do("Input.insertText", map[string]any{"text": text})
+}
+
+// press presses a key.
+func (b *tab) press(key string) {
+	b.t.Helper()
+	codes := map[string]int{"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowUp": 38}
+	event := map[string]any{"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+	if key == "Enter" {
+		event["text"] = "\r"
+	}
+	b.do("Input.dispatchKeyEvent", event)
+	b.do("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]})
+}
+
+// reach presses Tab until an element has the focus, as somebody without a mouse does.
+func (b *tab) reach(element string) {
+	b.t.Helper()
+	for range 40 {
+		if b.text("document.activeElement == ("+element+")") == "true" {
+			return
+		}
+		b.press("Tab")
+	}
+	b.t.Fatalf("%s cannot be reached by the keyboard", element)
+}
+
+// size gives the window a size.
+func (b *tab) size(width, height int) {
+	b.t.Helper()
+	b.do("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false})
+}
+
+func (b *tab) screenshot(path string) {
+	b.t.Helper()
+	var shot struct {
+		Data string `json:"data"`
+	}
+	b.must(b.session, "Page.captureScreenshot", nil, &shot)
+	picture, err := base64.StdEncoding.DecodeString(shot.Data)
+	if err == nil {
+		err = os.WriteFile(path, picture, 0o600)
+	}
+	if err != nil {
+		b.t.Error(err)
+	}
+}
+
+// quoted is a string as JavaScript writes it.
+func quoted(text string) string { return strconv.QuoteToASCII(text) }
