@@ -51,7 +51,7 @@
     };
   }
 
-  for (const name of list('fetch Request Response Headers FormData EventSource WebSocket Promise JSON Map Set WeakMap WeakSet WeakRef Symbol Proxy Reflect URL URLSearchParams Blob File FileReader Worker SharedWorker BroadcastChannel MessageChannel MutationObserver ResizeObserver IntersectionObserver requestAnimationFrame queueMicrotask structuredClone crypto indexedDB TextEncoder TextDecoder atob btoa Intl BigInt ArrayBuffer Uint8Array DataView DOMParser AbortController CustomEvent getSelection matchMedia getComputedStyle sessionStorage')) {
+  for (const name of list('fetch Request Response Headers FormData EventSource WebSocket Promise JSON Map Set WeakMap WeakSet WeakRef Symbol Proxy Reflect URL URLSearchParams File FileReader Worker SharedWorker BroadcastChannel MessageChannel MutationObserver ResizeObserver IntersectionObserver requestAnimationFrame queueMicrotask structuredClone crypto indexedDB TextEncoder TextDecoder atob btoa Intl BigInt ArrayBuffer Uint8Array DataView DOMParser AbortController CustomEvent getSelection matchMedia getComputedStyle sessionStorage')) {
     define(window, name, {value: undefined, configurable: true, writable: true});
   }
   for (const name of list('addEventListener removeEventListener dispatchEvent')) delete EventTarget.prototype[name];

@@ -2,7 +2,7 @@
 // XMLHttpRequest that may, but XDomainRequest. It can GET and POST, sends no header
 // and no cookie, tells no status, and calls all but 200 an error.
 (function () {
-  var XHR = window.XMLHttpRequest, BlobType = window.Blob;
+  var XHR = window.XMLHttpRequest;
   window.XMLHttpRequest = undefined;
   window.XDomainRequest = function () {
     var xdr = this, x = new XHR(), opened = false;
@@ -11,8 +11,8 @@
       if (method != 'GET' && method != 'POST') throw new Error(method);
       // Absolute, and of the page's own scheme.
       if (url.indexOf(location.protocol + '//')) throw new Error(url);
-      window.requested.push('XDR ' + method + ' ' + url);
       x.open(method, url);
+      window.requested[window.requested.length - 1] = 'XDR ' + method + ' ' + url;
       opened = true;
     };
     this.send = function (body) {
@@ -28,7 +28,7 @@
       x.onerror = function () { xdr.onerror(); };
       x.ontimeout = function () { xdr.ontimeout(); };
       // A Blob without a type is the body that has no Content-Type.
-      x.send(body && new BlobType([body]));
+      x.send(body && new Blob([body]));
     };
     this.abort = function () { x.abort(); };
   };
