@@ -8,7 +8,9 @@ import (
 	"sync"
 )
 
-// install brings what is missing on this machine, as for all tests.
+// Install brings what tests need and this machine lacks, once.
+func Install() error { return install() }
+
 var install = sync.OnceValue(func() error {
 	root, err := moduleRoot()
 	if err != nil {

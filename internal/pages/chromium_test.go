@@ -3,13 +3,11 @@ package pages
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -177,7 +175,7 @@ type tab struct {
 }
 
 // open opens a page in a tab of its own.
-func (p *profile) open(address string) *tab {
+func (p *profile) open(address string) (*page, *tab) {
 	p.t.Helper()
 	var target struct {
 		ID string `json:"targetId"`
@@ -188,17 +186,13 @@ func (p *profile) open(address string) *tab {
 	}
 	p.must("", "Target.attachToTarget", map[string]any{"targetId": target.ID, "flatten": true}, &attached)
 	b := &tab{p.chromium, target.ID, attached.ID}
-	b.do("Page.enable", nil)
+	p.must(b.session, "Page.enable", nil, nil)
 	// Each believes that it is looked at, though there are several.
-	b.do("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true})
-	b.do("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": p.before})
-	b.do("Page.navigate", map[string]any{"url": address})
-	return b
-}
-
-func (b *tab) do(method string, params map[string]any) {
-	b.t.Helper()
-	b.must(b.session, method, params, nil)
+	p.must(b.session, "Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
+	p.must(b.session, "Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": p.before}, nil)
+	opened := &page{p.t, b}
+	opened.load(address)
+	return opened, b
 }
 
 func (b *tab) close() {
@@ -206,7 +200,6 @@ func (b *tab) close() {
 	b.must("", "Target.closeTarget", map[string]any{"targetId": b.target}, nil)
 }
 
-// eval evaluates an expression in the page; v gets its value, unless it is nil.
 func (b *tab) eval(expression string, v any) error {
 	var got struct {
 		Result struct {
@@ -231,81 +224,42 @@ func (b *tab) eval(expression string, v any) error {
 	return json.Unmarshal(got.Result.Value, v)
 }
 
-// text is the value of an expression that is a string.
-func (b *tab) text(expression string) (value string) {
-	b.t.Helper()
-	if err := b.eval("String("+expression+")", &value); err != nil {
-		b.t.Fatal(err)
-	}
-	return value
-}
+// keys are those that people without a mouse need.
+var keys = map[string]int{"Tab": 9, "Enter": 13}
 
-// until waits until an expression is true. A page that is just being loaded may
-// not be able to tell.
-func (b *tab) until(what, expression string) {
-	b.t.Helper()
-	deadline := time.Now().Add(patience)
-	var err error
-	for time.Now().Before(deadline) {
-		var yes bool
-		if err = b.eval("!!("+expression+")", &yes); err == nil && yes {
-			return
+func (b *tab) input(command, argument string) error {
+	switch command {
+	case "load":
+		return b.call(b.session, "Page.navigate", map[string]any{"url": argument}, nil)
+	case "reload":
+		return b.call(b.session, "Page.reload", nil, nil)
+	case "type":
+		return b.call(b.session, "Input.insertText", map[string]any{"text": argument}, nil)
+	case "press":
+		event := map[string]any{"type": "keyDown", "key": argument, "code": argument, "windowsVirtualKeyCode": keys[argument]}
+		if argument == "Enter" {
+			event["text"] = "\r"
 		}
-	}
-	shot := filepath.Join(os.TempDir(), fmt.Sprintf("holdline-page-%d.png", os.Getpid()))
-	b.screenshot(shot)
-	b.t.Fatalf("%s: it does not become so (%v); see %s; the page shows:\n%s", what, err, shot, b.text("document.body.innerText"))
-}
-
-// type_ types a text at once, into what has the focus.
-func (b *tab) type_(text string) {
-	b.t.Helper()
-	b.do("Input.insertText", map[string]any{"text": text})
-}
-
-// press presses a key.
-func (b *tab) press(key string) {
-	b.t.Helper()
-	codes := map[string]int{"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowUp": 38}
-	event := map[string]any{"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
-	if key == "Enter" {
-		event["text"] = "\r"
-	}
-	b.do("Input.dispatchKeyEvent", event)
-	b.do("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]})
-}
-
-// reach presses Tab until an element has the focus, as somebody without a mouse does.
-func (b *tab) reach(element string) {
-	b.t.Helper()
-	for range 40 {
-		if b.text("document.activeElement == ("+element+")") == "true" {
-			return
+		if err := b.call(b.session, "Input.dispatchKeyEvent", event, nil); err != nil {
+			return err
 		}
-		b.press("Tab")
+		event["type"] = "keyUp"
+		delete(event, "text")
+		return b.call(b.session, "Input.dispatchKeyEvent", event, nil)
+	case "picture":
+		var shot struct {
+			Data []byte `json:"data"`
+		}
+		if err := b.call(b.session, "Page.captureScreenshot", nil, &shot); err != nil {
+			return err
+		}
+		return os.WriteFile(argument, shot.Data, 0o600)
 	}
-	b.t.Fatalf("%s cannot be reached by the keyboard", element)
+	return fmt.Errorf("there is no input %s", command)
 }
 
-// size gives the window a size.
-func (b *tab) size(width, height int) {
-	b.t.Helper()
-	b.do("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false})
-}
-
-func (b *tab) screenshot(path string) {
-	b.t.Helper()
-	var shot struct {
-		Data string `json:"data"`
-	}
-	b.must(b.session, "Page.captureScreenshot", nil, &shot)
-	picture, err := base64.StdEncoding.DecodeString(shot.Data)
-	if err == nil {
-		err = os.WriteFile(path, picture, 0o600)
-	}
-	if err != nil {
-		b.t.Error(err)
-	}
+func (b *tab) resize(width, height int) error {
+	return b.call(b.session, "Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
 }
 
 // quoted is a string as JavaScript writes it.

@@ -24,7 +24,7 @@ func old(bare bool) string {
 
 // person is somebody at the legacy page.
 type person struct {
-	*tab
+	*page
 	handle string
 }
 
@@ -42,7 +42,8 @@ func visible(id string) string { return el(id) + " && " + el(id) + ".offsetHeigh
 // arrive opens the root, which leads to the page, and waits for its door.
 func (p *profile) arrive(url, handle string) *person {
 	p.t.Helper()
-	b := &person{p.open(url + "/"), handle}
+	opened, _ := p.open(url + "/")
+	b := &person{opened, handle}
 	b.until("the door", visible("door"))
 	if at := b.text("location.pathname"); at != "/legacy" {
 		p.t.Errorf("a browser is led to %s", at)
@@ -60,7 +61,7 @@ func (b *person) enter(button string) {
 	b.reach(el("handle"))
 	b.write("handle", b.handle)
 	b.press("Tab")
-	b.type_(harness.Password)
+	b.enterText(harness.Password)
 	b.reach(el(button))
 	b.press("Enter")
 	b.until("signed in", visible("home")+" && "+shows("name", b.handle))
@@ -73,7 +74,7 @@ func (b *person) write(id, text string) {
 	if err := b.eval(el(id)+".value = ''", nil); err != nil {
 		b.t.Error(err)
 	}
-	b.type_(text)
+	b.enterText(text)
 }
 
 // start starts a conversation.
@@ -171,7 +172,7 @@ func life(t *testing.T, bare bool) {
 	ann.say("While you were out")
 	ann.until("kept", shows("messages", "sending"))
 	if !bare {
-		ann.do("Page.reload", nil) // and outlasts the page
+		ann.reload() // and outlasts the page
 	}
 	server = server.Again()
 	if !bare {
@@ -182,7 +183,7 @@ func life(t *testing.T, bare bool) {
 	bob.until("received", shows("messages", "While you were out"))
 
 	// After a reload the session goes on by its cookie; without cookies it is gone.
-	ann.do("Page.reload", nil)
+	ann.reload()
 	if bare {
 		ann.until("the door", visible("door"))
 		ann.enter("enter")
@@ -192,7 +193,7 @@ func life(t *testing.T, bare bool) {
 
 	meetEve(server, ann)
 
-	ann.do("Page.navigate", map[string]any{"url": server.URL + "/legacy?"})
+	ann.load(server.URL + "/legacy?")
 	if bare {
 		ann.until("the door", visible("door"))
 		ann.enter("enter")
@@ -204,7 +205,7 @@ func life(t *testing.T, bare bool) {
 	if left := ann.text(el("list") + ".innerText + " + el("messages") + ".innerText"); strings.TrimSpace(left) != "" {
 		t.Errorf("after signing out the page still holds %q", left)
 	}
-	ann.do("Page.reload", nil)
+	ann.reload()
 	ann.until("still signed out", visible("door"))
 	ann.unmarked()
 	bob.unmarked()
@@ -265,6 +266,6 @@ func meetEve(server *harness.Server, ann *person) {
 // keepPicture writes a screenshot if HOLDLINE_TEST_PICTURES names a folder for them.
 func keepPicture(b *person, bare bool, name string) {
 	if dir := os.Getenv("HOLDLINE_TEST_PICTURES"); dir != "" {
-		b.screenshot(filepath.Join(dir, fmt.Sprintf("legacy-%s-%v.png", name, bare)))
+		b.do("picture", filepath.Join(dir, fmt.Sprintf("legacy-%s-%v.png", name, bare)))
 	}
 }

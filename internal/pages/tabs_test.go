@@ -15,7 +15,9 @@ func TestLegacyTabsShareOneConnection(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
 	profile := newChromium(t).profile(old(false))
-	first := profile.arrive(server.URL, "ann")
+	opened, tab := profile.open(server.URL + "/")
+	first := &person{opened, "ann"}
+	first.until("the door", visible("door"))
 	first.enter("join")
 	bob := server.SignUp("bob")
 	talk := bob.Direct("ann")
@@ -23,7 +25,8 @@ func TestLegacyTabsShareOneConnection(t *testing.T) {
 	first.until("it polls", polls+" > 0")
 	first.choose("bob")
 
-	second := &person{profile.open(server.URL + "/legacy"), "ann"}
+	opened, _ = profile.open(server.URL + "/legacy")
+	second := &person{opened, "ann"}
 	second.until("signed in by the cookie", visible("home"))
 	second.choose("bob")
 	second.until("the history", shows("messages", "one"))
@@ -39,11 +42,12 @@ func TestLegacyTabsShareOneConnection(t *testing.T) {
 	first.until("sent in another tab", shows("messages", "from the second"))
 
 	// The leader is closed: what comes then is not missed.
-	first.close()
+	tab.close()
 	bob.MustSend(talk, "3", "three")
 	second.until("told, now by its own connection", shows("messages", "three")+" && "+polls+" > 0")
 
-	third := &person{profile.open(server.URL + "/legacy"), "ann"}
+	opened, _ = profile.open(server.URL + "/legacy")
+	third := &person{opened, "ann"}
 	third.until("signed in by the cookie", visible("home"))
 	server.Kill()
 	server = server.Again()

@@ -57,7 +57,7 @@ func TestLegacyPageByXDomainRequest(t *testing.T) {
 	}
 	ann.write("handle", "ann")
 	ann.press("Tab")
-	ann.type_("wrong password")
+	ann.enterText("wrong password")
 	ann.press("Enter")
 	ann.until("the error, out of its envelope", shows("state", "Wrong handle or password"))
 	ann.enter("join")
