@@ -45,6 +45,7 @@ var rules = []rule{
 	{"internal/fire", nil},    // tests only
 	{"internal/e2e", nil},     // tests only
 	{"internal/foreign", nil}, // tests only
+	{"internal/pages", nil},   // tests only
 	{"internal/bench", []string{"store", "store/sqlite", "store/postgres"}},
 	{"internal/torture/history", nil},
 	{"internal/torture/check", []string{"internal/torture/history"}},

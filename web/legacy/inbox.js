@@ -22,7 +22,10 @@ function restart(snapshot) {
   convs = {};
   open = null;
   add(snapshot);
-  if (was && convs[was]) openTalk(was);
+  if (was && convs[was]) {
+    convs[was].draft = $('text').value;
+    openTalk(was);
+  }
   else if (was) closeTalk();
   openHash();
 }
@@ -97,10 +100,14 @@ function poll() {
     }
     if (status == 401) return signedOut();
     // A restored database, or a cursor that is none: begin again.
-    if (status == 410 || status == 400) return connect(function (page) {
-      publish(page);
-      later(status == 410 ? 0 : 5);
-    });
+    if (status == 410 || status == 400) {
+      syncing = [];
+      return connect(function (page) {
+        syncing = null;
+        publish(page);
+        later(status == 410 ? 0 : 5);
+      });
+    }
     lost(status, body);
     later(pause(++failures, retry));
   }, resting ? 30 : 45);

@@ -16,6 +16,9 @@ function signedOut() {
   open = null;
   outbox = [];
   waiting = [];
+  sending = false;
+  if (asking) asking();
+  asking = null;
   if (acking > 0) clearTimeout(acking);
   acking = 0;
   acks = {};
@@ -80,6 +83,8 @@ function leave() {
   });
 }
 
+var starting = {};
+
 // startTalk opens the direct conversation with one person, or makes a group.
 function startTalk() {
   var handles = $('people').value.toLowerCase().match(/[^\s,;@]+/g) || [], title = $('group').value;
@@ -87,11 +92,14 @@ function startTalk() {
   if (!handles.length) return state('Name at least one handle.');
   if (body.kind == 'group') {
     body.title = clean(title);
-    body.client_id = 'g-' + now().toString(36) + random();
+    // Asked again without an answer, it is the same group.
+    if (starting.key != toJSON(body)) starting = {key: toJSON(body), id: 'g-' + now().toString(36) + random()};
+    body.client_id = starting.id;
   }
   ask(true, 'POST', 'v1/conversations', body, function (status, answer) {
     if (status != 200 && status != 201) return problem(status, answer);
     $('people').value = $('group').value = '';
+    starting = {};
     state('');
     if (!convs[answer.id] || !convs[answer.id].row) put(answer);
     arrange();
@@ -153,7 +161,10 @@ function begin() {
     submitText();
     return false;
   };
-  $('log').onscroll = seen;
+  $('log').onscroll = function () {
+    pinned = atEnd();
+    seen();
+  };
   window.onresize = fit;
   window.onhashchange = openHash;
   window.onfocus = looked;
@@ -161,6 +172,8 @@ function begin() {
   document.onvisibilitychange = looked;
   window.onstorage = document.onstorage = function () { if (me && local) look(); };
   window.onunload = window.onpagehide = leaveTabs;
+  // Back, from where the browser had put it.
+  window.onpageshow = function () { if (me && !leaseTimer) join(); };
   call('GET', 'v1/server', null, function (status, body) {
     if (status != 200) return;
     show('join', body.sign_up == 'open');

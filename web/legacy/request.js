@@ -87,12 +87,17 @@ function call(method, path, body, done, seconds) {
 // XDomainRequest (Internet Explorer 8 and 9, for a page that is served elsewhere)
 // can GET and POST, sets no header, has no cookie and sees no status.
 function callXDR(method, path, body, done, seconds) {
-  var x, over = false;
+  var x, over = false, again = false;
   function end(text) {
     var e = attempt(function () { return fromJSON(text); }) || {}, d = done;
     if (over) return;
-    over = true;
     x = null;
+    if (e.status == 401 && method == 'GET' && session.token && !again) {
+      // The ticket has run out, by a clock that is righter than ours.
+      again = true;
+      return begin();
+    }
+    over = true;
     if (d) d(e.status || 0, e.body || {}, e.retry_after || 0);
   }
   function send() {
@@ -116,16 +121,17 @@ function callXDR(method, path, body, done, seconds) {
       if (x) x.send(method == 'GET' ? null : toJSON(full));
     }, 1);
   }
-  if (method == 'GET' && session.token && !(now() < session.until)) {
+  function begin() {
+    if (method != 'GET' || !session.token || !again && now() < session.until) return send();
     callXDR('POST', 'v1/tickets', {}, function (status, body) {
+      again = again || status == 401;
       if (status != 201) return end(toJSON({status: status, body: body}));
       session.ticket = body.ticket;
       session.until = now() + ticketAge * 500;
       send();
     });
-  } else {
-    send();
   }
+  begin();
   return function () {
     over = true;
     if (x) x.abort();

@@ -57,14 +57,17 @@ function when(time) {
 
 // fit gives the log the height that is left. Android before 3 scrolls only pages.
 function fit() {
-  var h = window.innerHeight || document.documentElement.clientHeight, log = $('log'), end = atEnd(), narrow = $('way').offsetHeight > 0;
+  var h = window.innerHeight || document.documentElement.clientHeight, log = $('log'), narrow = $('way').offsetHeight > 0;
   if (!me || /Android [12]\./.test(navigator.userAgent)) return;
   h -= $('top').offsetHeight;
   log.style.height = Math.max(90, h - 4 - $('way').offsetHeight - $('title').offsetHeight - $('write').offsetHeight) + 'px';
   $('home').style.height = narrow ? 'auto' : h + 'px';
   $('home').style.overflow = narrow ? 'visible' : 'auto';
-  if (end) toEnd();
+  if (pinned) toEnd();
 }
+
+// pinned is whether the reader is at the end of the log, and wants to stay there.
+var pinned = true;
 
 function atEnd() {
   var log = $('log');
@@ -72,6 +75,7 @@ function atEnd() {
 }
 
 function toEnd() {
+  pinned = true;
   $('log').scrollTop = $('log').scrollHeight;
 }
 

@@ -38,7 +38,7 @@ function look() {
   if (!me) return;
   if (!local) {
     leading = true;
-    return pollTimer || poll();
+    return goOn();
   }
   follow();
   lease = readKey('lead');
@@ -48,19 +48,25 @@ function look() {
     return;
   }
   keep(tabKey('lead'), toJSON({tab: tab, until: t + 1000 * leaseSeconds}));
-  if (leading) return;
+  if (leading) return goOn();
   // Two may have written; the later one has it.
   setTimeout(function () {
     if (!me || leading || readKey('lead').tab != tab) return;
     leading = true;
-    if (!syncing) poll();
+    goOn();
   }, 100 + 100 * Math.random());
+}
+
+function goOn() {
+  if (!syncing && !pollTimer) poll();
 }
 
 function publish(page) {
   if (!local) return;
   told = (readKey('news').n || 0) + 1;
   keep(tabKey('news'), toJSON({n: told, tab: tab, cursor: page.cursor, page: page}));
+  // Too much for the store: the others find their way by the number.
+  if (readKey('news').n != told) keep(tabKey('news'), toJSON({n: told}));
   // What people wrote does not stay. Who has missed it sees by the number.
   setTimeout(function () {
     if (me && readKey('news').n == told) keep(tabKey('news'), toJSON({n: told}));

@@ -10,6 +10,8 @@ var acking = 0;
 // put takes a conversation as the server tells it.
 function put(c) {
   var k = convs[c.id] || (convs[c.id] = {id: c.id}), last = c.last_message || {}, early = k.early || [], i;
+  // Events may have told more already.
+  if (c.last_seq < k.last) return k;
   k.kind = c.kind;
   k.title = c.title;
   k.last = c.last_seq;
@@ -45,24 +47,20 @@ function people(k) {
   });
 }
 
-// fetch asks for a conversation anew: one that is not known yet, or whose unread
+// refresh asks for a conversation anew: one that is not known yet, or whose unread
 // messages have to be counted again.
 function refresh(id) {
   var k = convs[id];
-  if (!k) convs[id] = {id: id, early: []};
-  else if (k.asked) return;
-  if (k) k.asked = true;
-  ask(false, 'GET', 'v1/conversations/' + id, null, function (status, body) {
-    if (k) k.asked = false;
-    if (status == 200) {
-      if (!k) put(body);
-      else if (body.last_seq >= k.last) {
-        k.unread = body.unread;
-        k.read = Math.max(k.read, body.read_seq);
-        paint(k);
-      }
-      arrange();
-    } else if (!k) delete convs[id];
+  if (!k) k = convs[id] = {id: id, early: []};
+  if (k.asked) return;
+  k.asked = true;
+  ask(false, 'GET', 'v1/conversations/' + id, null, function (status, body, retry) {
+    k.asked = false;
+    if (convs[id] != k) return;
+    if (status == 200) put(body);
+    else if (status == 404) gone(k);
+    else setTimeout(function () { if (convs[id] == k) refresh(id); }, 1000 * pause(3, retry));
+    arrange();
   });
 }
 
@@ -79,12 +77,17 @@ function take(e) {
   }
   if (k.early) return k.early.push(e);
   if (e.seq <= k.last) return;
+  c = k.read >= k.last;
   k.last = e.through_seq || e.seq;
   if (e.accepted_at) k.at = e.accepted_at;
   if (e.type == 'message') {
     k.preview = e.text;
-    if (e.sender_id == me.id) settle(e.client_id);
-    else k.unread++;
+    if (e.sender_id != me.id) {
+      k.unread++;
+    } else {
+      settle(e.client_id);
+      if (c) k.read = k.last;
+    }
     insert(k, e);
   } else if (e.type == 'title') {
     k.title = e.title || '';
@@ -133,8 +136,11 @@ function insert(k, m) {
   while (i && k.list[i - 1].seq > m.seq) i--;
   if (i && k.list[i - 1].seq == m.seq) return;
   k.list.splice(i, 0, m);
-  if (k != open) return;
-  end = atEnd();
+  if (k != open) {
+    if (k.list.length > 200 && k.list.shift()) k.more = true;
+    return;
+  }
+  end = pinned;
   m.row = rowOf(m);
   $('messages').insertBefore(m.row, i + 1 < k.list.length ? k.list[i + 1].row : firstUnsent());
   if (m.tick) tick(k, m);
@@ -171,7 +177,13 @@ function openTalk(id) {
   var k = convs[id], before = open, list = $('messages'), i;
   if (!k || !k.row) return;
   open = k;
-  if (before && before != k) paint(before);
+  if (before != k) {
+    if (before) {
+      before.draft = $('text').value;
+      paint(before);
+    }
+    $('text').value = k.draft || '';
+  }
   document.body.className = 'open';
   show('talk', true);
   show('older', k.loaded && k.more);
@@ -192,6 +204,7 @@ function openTalk(id) {
 function closeTalk() {
   var k = open;
   open = null;
+  if (k) k.draft = $('text').value;
   document.body.className = '';
   show('talk', false);
   if (k && k.row) {
