@@ -3,11 +3,10 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +17,7 @@ import (
 // acornVersion is the parser, of a fixed version, that npx brings.
 const acornVersion = "acorn@8.15.0"
 
-// acorn is where npx keeps it.
+// acorn is the path of its module, where npx keeps it.
 var acorn = sync.OnceValues(func() (string, error) {
 	npx, err := harness.Program("npx")
 	if err != nil {
@@ -28,23 +27,25 @@ var acorn = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("npx could not bring %s; it needs the npm registry, the first time: %w", acornVersion, err)
 	}
-	return string(bytes.TrimSpace(out)), nil
+	program, err := filepath.EvalSymlinks(string(bytes.TrimSpace(out)))
+	return filepath.Join(filepath.Dir(program), "..", "dist", "acorn.js"), err
 })
 
-// reserved are the words of ECMA-262, 3rd edition, section 7.5.1 to 7.5.3 and the
-// literals, which parsers of its time refuse as names of properties.
-var reserved = strings.Fields(`break case catch continue default delete do else finally for function if in instanceof new
-	return switch this throw try typeof var void while with abstract boolean byte char class const debugger double enum
-	export extends final float goto implements import int interface long native package private protected public short
-	static super synchronized throws transient volatile null true false`)
+// parser parses a list of scripts as ECMAScript 3, in which a reserved word may
+// not name a property either ("as in Internet Explorer's old parser").
+const parser = `
+const acorn = require(process.argv[1])
+process.stdout.write(JSON.stringify(JSON.parse(require('fs').readFileSync(0)).map((source) => {
+  try {
+    return {tree: acorn.parse(source, {ecmaVersion: 3, allowReserved: 'never'})}
+  } catch (e) {
+    return {error: e.message}
+  }
+})))`
 
 func TestTheScriptIsECMAScript3(t *testing.T) {
 	source := legacyScript()
-	tree, err := parse(t, source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, fault := range faults(tree, source) {
+	for _, fault := range faults(t, string(source))[0] {
 		t.Error(fault)
 	}
 	if n := bytes.Count(source, []byte("catch(")); n != 1 {
@@ -58,87 +59,87 @@ func TestTheScriptIsECMAScript3(t *testing.T) {
 }
 
 func TestWhatIsNoECMAScript3IsFound(t *testing.T) {
-	for _, wrong := range []string{
+	wrong := []string{
 		"let a = 1", "a = () => 1", "a = `x`", "a = {b: 1,}", "a = {get b() { return 1; }}", "a = 2 ** 3", "try {} catch {}",
-		"a = {b}", "do a++; while (b) c()", "for (a of b) c()", "class A {}", "a = [1,]", "a.delete(b)", "a.catch(b)",
-		"a = {default: 1}", "a = {class: 1}", "a = {'b': {int: 1}}",
-	} {
-		tree, err := parse(t, []byte(wrong))
-		if err == nil && len(faults(tree, []byte(wrong))) == 0 {
-			t.Errorf("%s is let through", wrong)
+		"a = {b}", "do a++; while (b) c()", "for (a of b) c()", "class A {}", "a = [1,]", "a = [1 , ]", "a.delete(b)", "a.catch(b)",
+		"a = {default: 1}", "a = {class: 1}", "a = {'b': {int: 1}}", "var short = 1", "a?.b", "a ?? b", "/a/y.test(b) && a.throw",
+	}
+	right := []string{
+		`a = {b: 1, 'default': 2}; a['delete'](b); do a++; while (b); for (c in a) try { d(); } catch (e) {}`,
+		`a = [1, [2, 3]]; b = "a,]"; c = [",", b]`,
+	}
+	found := faults(t, append(wrong, right...)...)
+	for i, source := range wrong {
+		if len(found[i]) == 0 {
+			t.Errorf("%s is let through", source)
 		}
 	}
-	const right = `a = {b: 1, 'default': 2}; a['delete'](b); do a++; while (b); for (c in a) try { d(); } catch (e) {}`
-	tree, err := parse(t, []byte(right))
-	if err != nil || len(faults(tree, []byte(right))) > 0 {
-		t.Errorf("%v, %v for what is right", err, faults(tree, []byte(right)))
+	for i, source := range right {
+		if f := found[len(wrong)+i]; len(f) > 0 {
+			t.Errorf("%s: %v", source, f)
+		}
 	}
 }
 
-// place ends what acorn says about a script that it cannot parse.
-var place = regexp.MustCompile(`\(\d+:\d+\)\s*$`)
-
-// parse parses a script as ECMAScript 3; the error says where it is none.
-func parse(t *testing.T, source []byte) (tree any, err error) {
+// faults says of each script what ECMAScript 3 forbids and what Internet Explorer
+// reads otherwise.
+func faults(t *testing.T, sources ...string) [][]string {
 	t.Helper()
-	path, err := acorn()
+	node, err := harness.Program("node")
+	module, acornErr := acorn()
+	if err = errors.Join(err, acornErr); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(node, "-e", parser, module)
+	given, err := json.Marshal(sources)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, "--ecma3", "--compact")
-	cmd.Stdin = bytes.NewReader(source)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		if !place.Match(stderr.Bytes()) {
-			t.Fatalf("%s: %v\n%s", acornVersion, err, &stderr)
-		}
-		return nil, fmt.Errorf("%s", &stderr)
+	cmd.Stdin = bytes.NewReader(given)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", acornVersion, err, &stderr)
 	}
-	if err := json.Unmarshal(stdout.Bytes(), &tree); err != nil {
-		t.Fatalf("%s: %v", acornVersion, err)
+	var parsed []struct {
+		Tree  any
+		Error string
 	}
-	return tree, nil
-}
-
-// faults finds what the grammar allows and old engines do not, or read
-// otherwise: reserved words as names, and a comma behind the last element.
-func faults(tree any, source []byte) (found []string) {
-	switch node := tree.(type) {
-	case []any:
-		for _, child := range node {
-			found = append(found, faults(child, source)...)
-		}
-	case map[string]any:
-		name := ""
-		switch node["type"] {
-		case "MemberExpression":
-			name = identifier(node["property"], node["computed"] == true)
-		case "Property":
-			name = identifier(node["key"], false)
-		case "ArrayExpression":
-			if bytes.HasSuffix(bytes.TrimRight(source[:int(node["end"].(float64))-1], " \t\r\n"), []byte(",")) {
-				found = append(found, fmt.Sprintf("a comma at the end of the array at %v", node["start"]))
-			}
-		}
-		if slices.Contains(reserved, name) {
-			found = append(found, fmt.Sprintf("the property %s at %v", name, node["start"]))
-		}
-		for _, child := range node {
-			found = append(found, faults(child, source)...)
+	if err := json.Unmarshal(out, &parsed); err != nil || len(parsed) != len(sources) {
+		t.Fatalf("%s: %v: %s", acornVersion, err, out)
+	}
+	found := make([][]string, len(sources))
+	for i, p := range parsed {
+		if p.Error != "" {
+			found[i] = []string{p.Error}
+		} else {
+			found[i] = lastCommas(p.Tree, sources[i])
 		}
 	}
 	return found
 }
 
-// identifier is the name of an identifier that is written out as a property's.
-func identifier(node any, computed bool) string {
-	key, ok := node.(map[string]any)
-	if !ok || computed || key["type"] != "Identifier" {
-		return ""
+// lastCommas finds arrays with a comma behind their last element: Internet
+// Explorer before 9 counts one more.
+func lastCommas(tree any, source string) (found []string) {
+	switch node := tree.(type) {
+	case []any:
+		for _, child := range node {
+			found = append(found, lastCommas(child, source)...)
+		}
+	case map[string]any:
+		if node["type"] == "ArrayExpression" {
+			inside := source[int(node["start"].(float64)) : int(node["end"].(float64))-1]
+			if strings.HasSuffix(strings.TrimRight(inside, " \t\r\n"), ",") {
+				found = append(found, fmt.Sprintf("a comma at the end of %s]", inside))
+			}
+		}
+		for _, child := range node {
+			found = append(found, lastCommas(child, source)...)
+		}
 	}
-	name, _ := key["name"].(string)
-	return name
+	return found
 }
 
 // Old devices are slow to fetch, and have little memory.
