@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -263,4 +262,10 @@ func (b *tab) resize(width, height int) error {
 }
 
 // quoted is a string as JavaScript writes it.
-func quoted(text string) string { return strconv.QuoteToASCII(text) }
+func quoted(text string) string {
+	literal, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string always can be
+	}
+	return string(literal)
+}
