@@ -94,7 +94,10 @@ function pump() {
       if (k && k.list) insert(k, body);
       return go();
     }
-    if (!status || status == 408 || status == 429 || status > 499) return setTimeout(go, 1000 * pause(++outFailures, retry));
+    if (!status || status == 408 || status == 429 || status > 499) {
+      if (status) problem(status, body);
+      return setTimeout(go, 1000 * pause(++outFailures, retry));
+    }
     m.refused = body.detail || 'refused';
     keep(outKey(m.id), null);
     if (m.row) refusal(m);

@@ -37,6 +37,7 @@ function signedOut() {
 
 function signedIn(user) {
   me = user;
+  $('password').value = '';
   know(user);
   label($('name'), user.id);
   document.body.className = '';
@@ -59,15 +60,8 @@ function enter(path, cookie) {
     if (status == 403 && cookie && answer.field == 'cookie') return enter(path, false);
     if (status != 201) return problem(status, answer);
     session = cookie ? {form: answer.form_token} : {token: answer.token};
-    call('GET', 'v1/me', null, function (status, found) {
-      if (status == 401 && cookie) {
-        session = {};
-        return enter('v1/sessions', false);
-      }
-      if (status != 200) return problem(status, found);
-      $('password').value = '';
-      signedIn(found.user);
-    });
+    if (cookie) return resume(function () { enter('v1/sessions', false); });
+    signedIn(answer.user);
   });
 }
 
@@ -179,22 +173,23 @@ function begin() {
     show('join', body.sign_up == 'open');
     ticketAge = body.limits.ticket_seconds;
   });
-  resume();
+  resume(function () {
+    show('door', true);
+    $('handle').focus();
+  });
 }
 
-// resume goes on with the session of the cookie, if there is one.
-function resume() {
+// resume goes on with the session of the cookie; without one, by what is otherwise.
+function resume(otherwise) {
   call('GET', 'v1/me', null, function (status, body, retry) {
     if (status == 200) {
       session = {form: body.form_token};
       return signedIn(body.user);
     }
-    if (status == 401) {
-      show('door', true);
-      return $('handle').focus();
-    }
+    session = {};
+    if (status == 401) return otherwise();
     lost(status, body);
-    setTimeout(resume, 1000 * pause(++failures, retry));
+    setTimeout(function () { resume(otherwise); }, 1000 * pause(++failures, retry));
   });
 }
 

@@ -34,7 +34,8 @@ function problem(status, body) {
 
 // The line breaks of old browsers, which have no pre-wrap.
 function lines(e, text) {
-  var parts = text.split(/\r\n|\r|\n/), i;
+  // Not split by an expression: Internet Explorer leaves out what is empty.
+  var parts = text.replace(/\r\n?/g, '\n').split('\n'), i;
   for (i = 0; i < parts.length; i++) {
     if (i) e.appendChild(make('br'));
     e.appendChild(document.createTextNode(parts[i]));
