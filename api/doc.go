@@ -15,6 +15,8 @@
 //  5. No token, ticket or password is logged, cached in the clear or compared
 //     in a time that depends on it.
 //  6. Nothing runs on that Close does not end and wait for.
+//  7. What a browser sends by itself is no proof of what its user wants: a cookie
+//     alone changes nothing, whichever site's page made the call.
 //
 // There is no SQL here, and no goroutine that outlives its request except the
 // live streams', which Close owns.
