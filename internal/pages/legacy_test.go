@@ -67,6 +67,17 @@ func (b *person) enter(button string) {
 	b.until("signed in", visible("home")+" && "+shows("name", b.handle))
 }
 
+// resume waits until the page, loaded anew, goes on: by its cookie, or with a
+// password where there are none.
+func (b *person) resume(bare bool) {
+	b.t.Helper()
+	if bare {
+		b.until("the door", visible("door"))
+		b.enter("enter")
+	}
+	b.until("signed in", visible("home")+" && "+visible("leave"))
+}
+
 // write fills a field in.
 func (b *person) write(id, text string) {
 	b.t.Helper()
@@ -171,34 +182,25 @@ func life(t *testing.T, bare bool) {
 	ann.until("the connection is gone", shows("state", "No connection"))
 	ann.say("While you were out")
 	ann.until("kept", shows("messages", "sending"))
-	if !bare {
-		ann.reload() // and outlasts the page
-	}
+	ann.load("about:blank") // and outlasts the page
+	ann.until("the page is left", "location.protocol == 'about:'")
 	server = server.Again()
-	if !bare {
-		ann.until("signed in", visible("home")+" && "+shows("list", "bob"))
-		ann.choose("bob")
-	}
+	ann.load(server.URL + "/legacy")
+	ann.resume(bare)
+	ann.choose("bob")
 	ann.until("sent", shows("messages", "While you were out")+" && !("+shows("messages", "sending")+")")
 	bob.until("received", shows("messages", "While you were out"))
 
 	// After a reload the session goes on by its cookie; without cookies it is gone.
 	ann.reload()
-	if bare {
-		ann.until("the door", visible("door"))
-		ann.enter("enter")
-	}
+	ann.resume(bare)
 	ann.choose("bob")
 	ann.until("the history", shows("messages", "Are you there?")+" && "+shows("messages", "While you were out"))
 
 	meetEve(server, ann)
 
 	ann.load(server.URL + "/legacy?")
-	if bare {
-		ann.until("the door", visible("door"))
-		ann.enter("enter")
-	}
-	ann.until("signed in", visible("leave"))
+	ann.resume(bare)
 	ann.reach(el("leave"))
 	ann.press("Enter")
 	ann.until("signed out", visible("door"))

@@ -29,6 +29,7 @@
   window.eval = window.Function = () => { window.forbidden.push('eval'); };
 
   if (bare) {
+    const disk = location.protocol == 'http:' && window.localStorage;
     define(window, 'localStorage', {get() { throw new Error('SecurityError'); }});
     define(Document.prototype, 'cookie', {get() { return ''; }, set() {}});
     // Internet Explorer 6: ActiveX objects only, and only the older name. 204 is 1223.
@@ -43,11 +44,11 @@
       }});
       return x;
     };
-    // userData, which lasts as long as the tab here.
+    // userData lies on the disk too.
     Element.prototype.addBehavior = function (name) {
       if (name != '#default#userData') throw new Error(name);
-      this.load = (store) => this.setAttribute('all', window.name || '');
-      this.save = (store) => { window.name = this.getAttribute('all'); };
+      this.load = (store) => this.setAttribute('all', disk.getItem(store) || '');
+      this.save = (store) => disk.setItem(store, this.getAttribute('all'));
     };
   }
 
