@@ -145,7 +145,7 @@ func (s *Server) overTLS(r *http.Request) bool {
 
 // setCookie gives the browser a session, or takes it away when token is empty.
 func (s *Server) setCookie(c *call, token string) {
-	cookie := http.Cookie{
+	cookie := http.Cookie{ //nolint:gosec // Secure where there is TLS; a server on loopback has none
 		Name: cookieName, Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		// Both: Internet Explorer knows no Max-Age, and clocks of devices can be wrong.
 		MaxAge: int(cookieAge / time.Second), Expires: s.auth.now().Add(cookieAge),

@@ -209,7 +209,7 @@ func TestOtherSitesCannotUseTheCookie(t *testing.T) {
 		"settings, from elsewhere":       {request{method: "PATCH", path: "/v1/me", header: ann.from("Origin", "https://example.org"), body: `{"read_receipts":false}`}, ""},
 		"a conversation, from elsewhere": {request{path: "/v1/conversations", header: ann.from("Origin", "https://example.org"), body: `{"kind":"direct","members":["eve"]}`}, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(*testing.T) {
 			r := test.request
 			if r.path == "" {
 				r.path = path

@@ -16,7 +16,7 @@ var install = sync.OnceValue(func() error {
 	if err != nil {
 		return err
 	}
-	if out, err := exec.Command(filepath.Join(root, ".ci", "install")).CombinedOutput(); err != nil { //nolint:noctx // it takes the time that it takes
+	if out, err := exec.Command(filepath.Join(root, ".ci", "install")).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	return nil
