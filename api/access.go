@@ -52,11 +52,15 @@ func (s *Server) logAccess(c echo.Context, took time.Duration) {
 	if !s.logger.Enabled(r.Context(), level) {
 		return
 	}
+	status := c.Response().Status
+	if inside, ok := c.Get(answeredStatus).(int); ok {
+		status = inside
+	}
 	s.logger.LogAttrs(r.Context(), level, "request",
 		slog.String("method", r.Method),
 		slog.String("path", r.URL.Path),
 		slog.String("query", redactQuery(r.URL.RawQuery)),
-		slog.Int("status", c.Response().Status),
+		slog.Int("status", status),
 		slog.Int64("bytes", c.Response().Size),
 		slog.Duration("took", took),
 		slog.String("from", c.RealIP()),
@@ -65,7 +69,10 @@ func (s *Server) logAccess(c echo.Context, took time.Duration) {
 
 // loggable are the query parameters whose values hold no secret and nothing
 // that a person wrote.
-var loggable = map[string]bool{"after": true, "before": true, "limit": true, "wait": true, "t": true}
+var loggable = map[string]bool{
+	"after": true, "before": true, "limit": true, "wait": true, "t": true, "method": true,
+	"envelope": true, "compact": true, "max_bytes": true, "coalesce": true, "pad": true, "nudge": true,
+}
 
 // redactQuery writes a query for the log.
 func redactQuery(raw string) string {

@@ -28,9 +28,24 @@ func (s *Server) answer(c echo.Context, status int, v any) error {
 	return nil
 }
 
-// write writes a finite answer: with its length, not to be stored, and within
-// the write timeout. An error of the connection is the reader's loss.
+// problemJSON is the type of a problem (RFC 9457 section 3).
+const problemJSON = "application/problem+json"
+
+// write writes a finite answer, in an envelope if the request asks for one.
 func (s *Server) write(c echo.Context, status int, contentType string, body []byte) {
+	if wantsEnvelope(c) {
+		if enveloped, ok := envelop(c, status, contentType, body); ok {
+			status, contentType, body = http.StatusOK, "application/json", enveloped
+		}
+	}
+	s.writeOut(c, status, contentType, body)
+}
+
+// writeOut writes a finite answer as it is: with its length, not to be stored,
+// and within the write timeout. An error of the connection is the reader's loss.
+func (s *Server) writeOut(c echo.Context, status int, contentType string, body []byte) {
+	body, release := s.zip(c, contentType, body)
+	defer release()
 	w := c.Response()
 	// Each answer sets its deadline anew; writers to memory have none.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
@@ -43,6 +58,10 @@ func (s *Server) write(c echo.Context, status int, contentType string, body []by
 
 // noContent answers 204.
 func (s *Server) noContent(c echo.Context) error {
+	if wantsEnvelope(c) {
+		s.write(c, http.StatusNoContent, "", nil)
+		return nil
+	}
 	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 	c.Response().WriteHeader(http.StatusNoContent)
 	return nil

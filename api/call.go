@@ -68,8 +68,16 @@ func (s *Server) admit(c *call) error {
 	if queryErr != nil {
 		return queryErr
 	}
+	if c.isOverridden() {
+		query.Del("method")
+	}
 	if err := c.op.checkQuery(query); err != nil {
 		return err
+	}
+	if c.isOverridden() && c.op.body == nil {
+		if err := s.checkBareBody(c); err != nil {
+			return err
+		}
 	}
 	return c.op.checkPath(c)
 }
@@ -91,7 +99,7 @@ func (s *Server) authenticate(c *call, ticket string) error {
 			c.ended, err = err, nil
 		}
 		return err
-	case c.op.body != nil:
+	case c.op.body != nil || c.isOverridden():
 		if token, formToken, err = s.bodyTokens(c); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ type operation struct {
 	public bool // needs no credentials
 	ticket bool // a ticket will do
 	stream bool // answers an event stream, whose endings are told inside a 200
+	secret bool // answers a token or a ticket
 	held   bool // may wait for news, so that no request timeout applies
 
 	query map[string]param
@@ -42,7 +43,7 @@ func loadContract(document []byte) (map[string]*operation, error) {
 	operations := make(map[string]*operation)
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			o, err := newOperation(doc, item, op)
+			o, err := newOperation(doc, item, method, op)
 			if err != nil {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
@@ -52,7 +53,7 @@ func loadContract(document []byte) (map[string]*operation, error) {
 	return operations, nil
 }
 
-func newOperation(doc *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (*operation, error) {
+func newOperation(doc *openapi3.T, item *openapi3.PathItem, method string, op *openapi3.Operation) (*operation, error) {
 	o := &operation{id: op.OperationID, query: map[string]param{}, path: map[string]*rule{}}
 	security := doc.Security
 	if op.Security != nil {
@@ -64,8 +65,7 @@ func newOperation(doc *openapi3.T, item *openapi3.PathItem, op *openapi3.Operati
 			o.ticket = true
 		}
 	}
-	for _, ref := range append(append(openapi3.Parameters{}, item.Parameters...), op.Parameters...) {
-		p := ref.Value
+	for _, p := range parametersOf(doc, item, method, op) {
 		r, err := newRule(p.Schema.Value)
 		if err != nil {
 			return nil, fmt.Errorf("parameter %s: %w", p.Name, err)
@@ -77,6 +77,7 @@ func newOperation(doc *openapi3.T, item *openapi3.PathItem, op *openapi3.Operati
 			o.path[p.Name] = r
 		}
 	}
+	o.secret = answersSecret(op)
 	if ok := op.Responses.Status(http.StatusOK); ok != nil {
 		o.stream = ok.Value.Content.Get("text/event-stream") != nil
 	}
@@ -90,4 +91,55 @@ func newOperation(doc *openapi3.T, item *openapi3.PathItem, op *openapi3.Operati
 		o.body, o.bodyRequired = r, op.RequestBody.Value.Required
 	}
 	return o, nil
+}
+
+// answersSecret reports whether an answer holds what the contract marks as x-secret.
+func answersSecret(op *openapi3.Operation) bool {
+	for _, answer := range op.Responses.Map() {
+		media := answer.Value.Content["application/json"]
+		if media == nil {
+			continue
+		}
+		for _, property := range media.Schema.Value.Properties {
+			if property.Value.Extensions["x-secret"] == true {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// parametersOf are the parameters of a call: its own, and those that change the
+// form of any answer. The latter stand among the components only, since clients
+// generated from the contract expect the usual form: `x-taken` says by whom
+// they are taken, and `x-compact` beside a schema that compact is.
+func parametersOf(doc *openapi3.T, item *openapi3.PathItem, method string, op *openapi3.Operation) []*openapi3.Parameter {
+	var all []*openapi3.Parameter
+	for _, ref := range append(append(openapi3.Parameters{}, item.Parameters...), op.Parameters...) {
+		all = append(all, ref.Value)
+	}
+	answersJSON := false
+	for status, answer := range op.Responses.Map() {
+		content := answer.Value.Content
+		if status[0] != '2' {
+			continue
+		}
+		answersJSON = answersJSON || len(content) == 0 || content["application/json"] != nil
+		if media := content["application/json"]; media != nil && media.Extensions["x-compact"] != nil {
+			all = append(all, doc.Components.Parameters["Compact"].Value)
+		}
+	}
+	for _, ref := range doc.Components.Parameters {
+		switch ref.Value.Extensions["x-taken"] {
+		case "answers-json":
+			if answersJSON {
+				all = append(all, ref.Value)
+			}
+		case "post":
+			if method == http.MethodPost {
+				all = append(all, ref.Value)
+			}
+		}
+	}
+	return all
 }

@@ -14,8 +14,10 @@
 //     cut when its reader does not take it within the write timeout.
 //  5. No token, ticket or password is logged, cached in the clear or compared
 //     in a time that depends on it.
-//  6. Nothing runs on that Close does not end and wait for.
-//  7. What a browser sends by itself is no proof of what its user wants: a cookie
+//  6. With max_bytes no page of the log and no frame of a stream is longer, in
+//     whatever form; with coalesce nothing is lost and no ending comes later.
+//  7. Nothing runs on that Close does not end and wait for.
+//  8. What a browser sends by itself is no proof of what its user wants: a cookie
 //     alone changes nothing, whichever site's page made the call.
 //
 // There is no SQL here, and no goroutine that outlives its request except the

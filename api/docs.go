@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 	"github.com/swaggest/swgui/v5/static"
@@ -67,7 +66,7 @@ func readAsset(name string) (content []byte, zipped bool, err error) {
 func (s *Server) asset(c echo.Context, kind string, content []byte, zipped bool) error {
 	if zipped {
 		c.Response().Header().Set("Vary", "Accept-Encoding")
-		if accept := c.Request().Header.Get("Accept-Encoding"); strings.Contains(accept, "gzip") && !strings.Contains(accept, "gzip;q=0") {
+		if acceptsGzip(c.Request().Header) {
 			c.Response().Header().Set("Content-Encoding", "gzip")
 		} else {
 			unpacked, err := unzip(content)

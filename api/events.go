@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"holdline/internal/eventjson"
 	"holdline/poller"
 	"holdline/store"
 )
@@ -28,10 +28,13 @@ func (s *Server) ListEvents(ec echo.Context, conversationID ConversationId, para
 	}
 	limit := pageLimit(params.Limit)
 	if params.Before != 0 {
-		if c.QueryParams().Has("after") || params.Wait != 0 {
+		if c.QueryParams().Has("after") || params.Wait != 0 || params.Coalesce != 0 {
 			return invalid("before", "Give before, or after with wait, not both.")
 		}
 		return s.eventsBefore(c, id, params.Before, limit)
+	}
+	if err := c.checkCoalesce(params.Wait); err != nil {
+		return err
 	}
 	at, field, err := startOf(params.After, "")
 	if err != nil {
@@ -60,7 +63,7 @@ func (s *Server) poll(c *call, at pollPlace) error {
 		return err
 	}
 	page := pagePool.Get().(*pageBuffer)
-	page.frames, err = r.Read(c.ctx, page.frames[:0], at.limit, store.MaxPageBytes)
+	err = s.readFrames(c, r, page, at.conversation, at.limit)
 	if wait := c.waitUntil(at.until); err == nil && len(page.frames) == 0 && !r.Removed() && wait > 0 {
 		var may bool
 		if may, err = s.mayWait(c); may {
@@ -73,7 +76,19 @@ func (s *Server) poll(c *call, at pollPlace) error {
 	if err != nil && len(page.frames) == 0 {
 		return err
 	}
-	return s.answerRead(c, r, page)
+	return s.answerRead(c, r, page, at.conversation)
+}
+
+// readFrames reads what a page has room for.
+func (s *Server) readFrames(c *call, r *poller.Reader, page *pageBuffer, id store.ID, limit int) (err error) {
+	form := c.pageForm(eventPageTail, id)
+	if form.most == 0 {
+		page.frames, err = r.Read(c.ctx, page.frames[:0], limit, store.MaxPageBytes)
+		return err
+	}
+	fits := form.meter(s)
+	page.frames, err = r.ReadFitting(c.ctx, page.frames[:0], limit, func(f poller.Frame) bool { return fits(f, id) })
+	return err
 }
 
 // woken answers as soon as there is something, and without anything when the
@@ -91,26 +106,27 @@ func (s *Server) woken(c *call, r *poller.Reader, at pollPlace, why poller.Wake)
 		// old to say that there is nothing.
 		return true, s.poll(c, at)
 	}
-	return s.readPage(c, r, at.limit, last)
+	return s.readPage(c, r, at, last)
 }
 
 // readPage answers what there is, in any case if it is the last time.
-func (s *Server) readPage(c *call, r *poller.Reader, limit int, last bool) (answered bool, err error) {
+func (s *Server) readPage(c *call, r *poller.Reader, at pollPlace, last bool) (answered bool, err error) {
 	page := pagePool.Get().(*pageBuffer)
 	defer page.release()
-	page.frames, err = r.Read(c.ctx, page.frames[:0], limit, store.MaxPageBytes)
+	err = s.readFrames(c, r, page, at.conversation, at.limit)
 	if len(page.frames) == 0 && !r.Removed() && !last {
 		return false, err
 	}
-	return true, s.answerRead(c, r, page)
+	return true, s.answerRead(c, r, page, at.conversation)
 }
 
 // answerRead answers a page of what was read, or that there will be no more.
-func (s *Server) answerRead(c *call, r *poller.Reader, page *pageBuffer) error {
+func (s *Server) answerRead(c *call, r *poller.Reader, page *pageBuffer, id store.ID) error {
 	if r.Removed() && len(page.frames) == 0 {
 		return errRemoved
 	}
-	s.answerPage(c, r, page)
+	last, _ := r.Head()
+	s.answerPage(c, id, page, pageTail{cursor: r.Position(), epoch: r.Epoch(), more: r.More(), first: r.FirstSeq(), last: last})
 	return nil
 }
 
@@ -167,27 +183,24 @@ func (p *pageBuffer) release() {
 }
 
 // answerPage answers the frames that were read.
-func (s *Server) answerPage(c *call, r *poller.Reader, page *pageBuffer) {
-	last, _ := r.Head()
-	tail := pageTail{cursor: r.Position(), epoch: r.Epoch(), more: r.More(), first: r.FirstSeq(), last: last}
-	if wantsText(c.Request()) {
-		var line []byte
-		page.body = page.body[:0]
-		for _, f := range page.frames {
-			line = f.AppendJSON(line[:0])
-			page.body = s.appendLine(page.body, line)
-		}
-		s.answerText(c, tail, page.body)
-		return
+func (s *Server) answerPage(c *call, id store.ID, page *pageBuffer, tail pageTail) {
+	form := c.pageForm(eventPageTail, id)
+	page.body = page.body[:0]
+	if !form.text {
+		page.body = append(page.body, `{"events":[`...)
 	}
-	page.body = append(page.body[:0], `{"events":[`...)
 	for i, f := range page.frames {
-		if i > 0 {
+		if i > 0 && !form.text {
 			page.body = append(page.body, ',')
 		}
-		page.body = f.AppendJSON(page.body)
+		page.body = form.append(s, page.body, f, id)
 	}
-	page.body = tail.append(page.body)
+	if form.text {
+		c.Response().Header().Set("Holdline-Cursor", string(poller.AppendCursor(nil, tail.cursor, tail.epoch)))
+		s.write(c, http.StatusOK, textPlain, page.body)
+		return
+	}
+	page.body = tail.append(page.body, form.compact)
 	s.write(c, http.StatusOK, "application/json", page.body)
 }
 
@@ -200,34 +213,20 @@ func (s *Server) eventsBefore(c *call, id store.ID, before int64, limit int) err
 	if err != nil {
 		return err
 	}
-	tail := pageTail{epoch: s.poller.Epoch(), more: log.More, first: log.FirstSeq(), last: log.LastSeq}
-	tail.cursor = max(log.FirstSeq()-1, min(before-1, log.LastSeq))
 	page := pagePool.Get().(*pageBuffer)
 	defer page.release()
-	text := wantsText(c.Request())
-	var event []byte
-	if page.body = page.body[:0]; !text {
-		page.body = append(page.body, `{"events":[`...)
-	}
+	page.frames = page.frames[:0]
 	for i := range log.Events {
-		e := &log.Events[i]
-		tail.cursor = max(e.Seq, e.ThroughSeq)
-		event = eventjson.Append(event[:0], e, e.SenderID == c.who.User.ID)
-		if text {
-			page.body = s.appendLine(page.body, event)
-			continue
-		}
-		if i > 0 {
-			page.body = append(page.body, ',')
-		}
-		page.body = append(page.body, event...)
+		page.frames = append(page.frames, poller.FrameOf(&log.Events[i], s.poller.Epoch(), c.who.User.ID))
 	}
-	if text {
-		s.answerText(c, tail, page.body)
-		return nil
+	from, _ := c.pageForm(eventPageTail, id).take(s, page.frames, id, true)
+	page.frames = slices.Delete(page.frames, 0, from)
+	tail := pageTail{epoch: s.poller.Epoch(), more: log.More || from > 0, first: log.FirstSeq(), last: log.LastSeq}
+	tail.cursor = max(log.FirstSeq()-1, min(before-1, log.LastSeq))
+	if n := len(page.frames); n > 0 {
+		tail.cursor = page.frames[n-1].Through()
 	}
-	page.body = tail.append(page.body)
-	s.write(c, http.StatusOK, "application/json", page.body)
+	s.answerPage(c, id, page, tail)
 	return nil
 }
 
@@ -239,9 +238,20 @@ type pageTail struct {
 	first, last int64
 }
 
-func (t *pageTail) append(dst []byte) []byte {
+func (t *pageTail) append(dst []byte, compact bool) []byte {
 	dst = append(dst, `],"cursor":"`...)
 	dst = poller.AppendCursor(dst, t.cursor, t.epoch)
+	if compact {
+		dst = append(dst, '"')
+		if t.more {
+			dst = append(dst, `,"more":true`...)
+		}
+		if t.last > t.cursor {
+			dst = append(dst, `,"last_seq":`...)
+			dst = strconv.AppendInt(dst, t.last, 10)
+		}
+		return append(dst, '}')
+	}
 	dst = append(dst, `","more":`...)
 	dst = strconv.AppendBool(dst, t.more)
 	dst = append(dst, `,"first_seq":`...)
@@ -249,11 +259,6 @@ func (t *pageTail) append(dst []byte) []byte {
 	dst = append(dst, `,"last_seq":`...)
 	dst = strconv.AppendInt(dst, max(t.last, t.cursor), 10)
 	return append(dst, '}')
-}
-
-func (s *Server) answerText(c *call, tail pageTail, body []byte) {
-	c.Response().Header().Set("Holdline-Cursor", string(poller.AppendCursor(nil, tail.cursor, tail.epoch)))
-	s.write(c, http.StatusOK, textPlain, body)
 }
 
 // appendLine appends the line of an event; what cannot be read is left out and logged.

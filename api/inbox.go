@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/labstack/echo/v4"
 
 	"holdline/poller"
@@ -25,6 +24,9 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 	if params.Cursor != "" && params.From != "" {
 		return invalid("from", "Give cursor, or from on a first connect, not both.")
 	}
+	if err := c.checkCoalesce(params.Wait); err != nil {
+		return err
+	}
 	until := time.Now().Add(time.Duration(params.Wait) * time.Second)
 	in, err := s.openInbox(c, params.Cursor, "cursor", params.From == GetInboxParamsFromStart)
 	if err != nil {
@@ -36,7 +38,7 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 	if params.Cursor != "" {
 		wait = c.waitUntil(until)
 	}
-	err = in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
+	err = s.readBatch(c, in, b, limit)
 	if err == nil && b.empty() && wait > 0 {
 		var may bool
 		if may, err = s.mayWait(c); may {
@@ -83,11 +85,28 @@ func (s *Server) wokenInbox(c *call, in *poller.Inbox, limit int, why poller.Wak
 func (s *Server) readInbox(c *call, in *poller.Inbox, limit int, last bool) (answered bool, err error) {
 	b := inboxBatches.Get().(*inboxBuffer)
 	defer b.release()
-	err = in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
+	err = s.readBatch(c, in, b, limit)
 	if b.empty() && !last {
 		return false, err
 	}
 	return true, s.answerInbox(c, in, b, nil)
+}
+
+// readBatch reads what a page has room for.
+func (s *Server) readBatch(c *call, in *poller.Inbox, b *inboxBuffer, limit int) error {
+	if form := c.inboxForm(); form.most > 0 {
+		return in.ReadFitting(c.ctx, &b.InboxBatch, limit, form.meter(s))
+	}
+	return in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
+}
+
+// inboxForm is the form of an inbox's page. The first of all has a snapshot.
+func (c *call) inboxForm() *pageForm {
+	tail := inboxPageTail
+	if !c.QueryParams().Has("cursor") {
+		tail += emptySnapshot
+	}
+	return c.pageForm(tail, 0)
 }
 
 // openInbox begins to read the caller's inbox. A cursor that comes back says
@@ -169,42 +188,17 @@ func (s *Server) StreamInbox(ec echo.Context, params StreamInboxParams) error {
 			s.live.done(user)
 			return err
 		}
-		if from.first, err = json.Marshal(snapshot); err != nil {
+		room := 0
+		if most := c.number("max_bytes"); most > 0 {
+			room = most - len("event: snapshot\ndata: \nid: \n\n") - maxInboxCursor
+		}
+		if from.first, err = snapshot.marshal(room); err != nil {
 			in.Close()
 			s.live.done(user)
 			return err
 		}
 	}
-	return s.stream(c, from, text)
-}
-
-// inboxSnapshot is what to draw a screen from.
-type inboxSnapshot struct {
-	conversationList
-	Receipts []jsonText `json:"receipts"`
-}
-
-// jsonText is JSON as it goes out.
-type jsonText []byte
-
-// MarshalJSON returns the text itself.
-func (t jsonText) MarshalJSON() ([]byte, error) { return t, nil }
-
-func (s *Server) snapshot(c *call) (*inboxSnapshot, error) {
-	list, err := s.listConversations(c, 0, maxSnapshot)
-	if err != nil {
-		return nil, err
-	}
-	snapshot := &inboxSnapshot{conversationList: list, Receipts: []jsonText{}}
-	ids := make([]store.ID, len(list.Conversations))
-	for i, v := range list.Conversations {
-		ids[i], _ = store.ParseID(v.Id)
-	}
-	moves, err := s.store.WatermarksIn(c.ctx, ids)
-	for i := range moves {
-		snapshot.Receipts = append(snapshot.Receipts, poller.AppendReceipt(nil, &moves[i], c.who.User.ID))
-	}
-	return snapshot, err
+	return s.stream(c, from, text, c.streamForm())
 }
 
 // inboxBuffer is what an inbox's answer is put together in.
@@ -226,33 +220,45 @@ func (b *inboxBuffer) release() {
 }
 
 func (s *Server) answerInbox(c *call, in *poller.Inbox, b *inboxBuffer, snapshot *inboxSnapshot) error {
+	form := c.inboxForm()
 	b.body = b.body[:0]
-	if wantsText(c.Request()) {
-		b.body = s.appendInboxLines(b.body, &b.InboxBatch)
+	if form.text {
+		for _, e := range b.Events {
+			b.body = form.append(s, b.body, e.Frame, e.Conversation())
+		}
 		c.Response().Header().Set("Holdline-Cursor", string(in.AppendCursor(nil)))
 		s.write(c, http.StatusOK, textPlain, b.body)
 		return nil
 	}
 	b.body = append(b.body, `{"events":[`...)
+	from := len(b.body)
 	for i, e := range b.Events {
 		if i > 0 {
 			b.body = append(b.body, ',')
 		}
-		b.body = e.AppendJSON(b.body)
+		b.body = form.append(s, b.body, e.Frame, e.Conversation())
 	}
-	b.body = append(b.body, `],"receipts":[`...)
-	for i, r := range b.Receipts {
-		if i > 0 {
-			b.body = append(b.body, ',')
-		}
-		b.body = r.AppendJSON(b.body, c.who.User.ID)
+	room := 0
+	if form.most > 0 {
+		room = max(1, form.most-(len(b.body)-from))
 	}
-	b.body = append(b.body, `],"cursor":"`...)
+	var leftOut bool
+	b.body, leftOut = b.appendReceipts(append(b.body, ']'), form.compact, room, c.who.User.ID)
+	b.body = append(b.body, `,"cursor":"`...)
 	b.body = in.AppendCursor(b.body)
-	b.body = append(b.body, `","more":`...)
-	b.body = strconv.AppendBool(b.body, in.More())
+	b.body = append(b.body, '"')
+	if more := in.More(); more || !form.compact {
+		b.body = append(b.body, `,"more":`...)
+		b.body = strconv.AppendBool(b.body, more)
+	}
+	if leftOut {
+		b.body = append(b.body, `,"truncated":true`...)
+	}
 	if snapshot != nil {
-		text, err := json.Marshal(snapshot)
+		if most := c.room(len(`,"snapshot":}`)); most > 0 {
+			room = most - len(b.body)
+		}
+		text, err := snapshot.marshal(room)
 		if err != nil {
 			return err
 		}
@@ -263,15 +269,27 @@ func (s *Server) answerInbox(c *call, in *poller.Inbox, b *inboxBuffer, snapshot
 	return nil
 }
 
-// appendInboxLines appends a line an event: the conversation, a tab, and the
-// line that its own log has.
-func (s *Server) appendInboxLines(dst []byte, b *poller.InboxBatch) []byte {
-	var event []byte
-	for _, e := range b.Events {
-		dst = e.Conversation().Append(dst)
-		dst = append(dst, '\t')
-		event = e.AppendJSON(event[:0])
-		dst = s.appendLine(dst, event)
+// appendReceipts appends the receipts that fit into room bytes (0: all do); in
+// compact form only if there are any.
+func (b *inboxBuffer) appendReceipts(dst []byte, compact bool, room int, viewer store.ID) (out []byte, leftOut bool) {
+	if compact && len(b.Receipts) == 0 {
+		return dst, false
 	}
-	return dst
+	dst = append(dst, `,"receipts":[`...)
+	from := len(dst)
+	for i, r := range b.Receipts {
+		before := len(dst)
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if compact {
+			dst = r.AppendCompact(dst, viewer)
+		} else {
+			dst = r.AppendJSON(dst, viewer)
+		}
+		if room > 0 && len(dst)-from > room {
+			return append(dst[:before], ']'), true
+		}
+	}
+	return append(dst, ']'), false
 }

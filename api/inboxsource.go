@@ -1,8 +1,6 @@
 package api
 
 import (
-	"time"
-
 	"holdline/poller"
 	"holdline/store"
 )
@@ -29,8 +27,20 @@ func (s *inboxSource) begin(st *stream) []byte {
 	return append(b, "\n\n"...)
 }
 
-func (s *inboxSource) heartbeat(dst []byte) []byte {
-	return appendHeartbeat(dst, 0, 0, false, time.Now())
+func (s *inboxSource) heartbeat(st *stream, dst []byte) []byte {
+	if st.form != nil && st.form.unnamed > 0 {
+		dst = s.appendID(st, dst)
+	}
+	return st.appendHeartbeat(dst, 0, 0, false)
+}
+
+// appendID appends the id behind everything that was given, in a frame by itself:
+// one without data, which moves the reader's cursor and is no event to them.
+func (s *inboxSource) appendID(st *stream, dst []byte) []byte {
+	st.form.unnamed = 0
+	dst = append(dst, "id: "...)
+	dst = s.AppendCursor(dst)
+	return append(dst, "\n\n"...)
 }
 
 func (s *inboxSource) removed() bool { return false }
@@ -44,27 +54,59 @@ func (s *inboxSource) reset() error { return inboxReset("") }
 func (s *inboxSource) give(st *stream) (wrote bool, err error) {
 	b := inboxBatches.Get().(*inboxBuffer)
 	defer b.release()
-	err = s.Read(st.server.live.ctx, &b.InboxBatch, batchEvents, batchBytes, !st.text)
+	events, cursors := batchEvents, !st.text
+	if st.isCompact() && !st.text {
+		events, cursors = idEvery-st.form.unnamed, false
+	}
+	err = s.Read(st.server.live.ctx, &b.InboxBatch, events, batchBytes, cursors)
 	if b.empty() || st.text && len(b.Events) == 0 {
 		return false, err
 	}
 	b.body = b.body[:0]
 	if st.text {
-		b.body = st.server.appendInboxLines(b.body, &b.InboxBatch)
+		for _, e := range b.Events {
+			b.body = st.appendLine(b.body, e.Frame, e.Conversation())
+		}
 		b.body = s.appendCursorLine(b.body)
 		st.write(b.body)
 		return true, err
 	}
 	for _, r := range b.Receipts {
 		b.body = append(b.body, "event: receipt\ndata: "...)
-		b.body = r.AppendJSON(b.body, s.user)
+		if st.isCompact() {
+			b.body = r.AppendCompact(b.body, s.user)
+		} else {
+			b.body = r.AppendJSON(b.body, s.user)
+		}
 		b.body = append(b.body, "\n\n"...)
+		if st.form != nil {
+			b.body = st.form.appendNudge(b.body, ":\n")
+		}
 	}
-	for _, e := range b.Events {
-		b.body = e.AppendWithID(b.body, e.Cursor)
-	}
+	s.appendEvents(st, b)
 	st.write(b.body)
 	return true, err
+}
+
+func (s *inboxSource) appendEvents(st *stream, b *inboxBuffer) {
+	var id []byte
+	for _, e := range b.Events {
+		switch {
+		case st.form == nil:
+			b.body = e.AppendWithID(b.body, e.Cursor)
+			continue
+		case st.form.compact:
+			id = append(id[:0], "\n\n"...)
+		default:
+			id = append(append(append(id[:0], "\nid: "...), e.Cursor...), "\n\n"...)
+		}
+		b.body = st.form.appendFrame(b.body, e.Frame, e.Conversation(), id)
+	}
+	if st.isCompact() {
+		if st.form.unnamed += len(b.Events); st.form.unnamed >= idEvery {
+			b.body = s.appendID(st, b.body)
+		}
+	}
 }
 
 func (s *inboxSource) appendCursorLine(dst []byte) []byte {

@@ -42,7 +42,39 @@ func (s *Server) ListMessages(ec echo.Context, conversationID ConversationId, pa
 	for i := range page.Messages {
 		out.Messages = append(out.Messages, c.messageView(&page.Messages[i]))
 	}
+	// The page is the newest of what was asked for, unless it goes forward.
+	if out.fit(c.room(messagePageTail), !c.QueryParams().Has("after")) {
+		out.More = true
+	}
 	return s.answer(c, http.StatusOK, out)
+}
+
+// messagePageTail is what a page holds at most beside its messages.
+const messagePageTail = len(`{"messages":[],"cursor":"1234567890123456789-12345678901234567890","more":false,"first_seq":1234567890123456789,"last_seq":1234567890123456789}`)
+
+// fit leaves out what does not fit into room bytes (0: all does), the oldest or
+// the newest, and cuts what does not fit by itself.
+func (p *messagePage) fit(room int, keepNewest bool) (leftOut bool) {
+	if room == 0 {
+		return false
+	}
+	all, used := p.Messages, 0
+	for n := range all {
+		i := n
+		if keepNewest {
+			i = len(all) - 1 - n
+		}
+		all[i] = cutBehind(all[i], 0, room)
+		used += len(all[i]) + len(",")
+		if n == 0 || used-len(",") <= room {
+			continue
+		}
+		if p.Messages = all[:i]; keepNewest {
+			p.Messages = all[i+1:]
+		}
+		return true
+	}
+	return false
 }
 
 // GetMessage answers one message as it is now.

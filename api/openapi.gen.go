@@ -254,6 +254,9 @@ type Event struct {
 	ThroughSeq int64  `json:"through_seq,omitempty,omitzero"`
 	Title      string `json:"title,omitempty,omitzero"`
 
+	// Truncated True where `max_bytes` has cut text, title or members short; else absent.
+	Truncated bool `json:"truncated,omitempty,omitzero"`
+
 	// Type Open: `created`, `message`, `member`, `title`, `hidden`, and more to come.
 	Type string `json:"type"`
 
@@ -325,6 +328,9 @@ type InboxPage struct {
 
 	// Snapshot What to draw a screen from.
 	Snapshot InboxSnapshot `json:"snapshot,omitempty,omitzero"`
+
+	// Truncated Receipts were left out by `max_bytes`; else absent.
+	Truncated bool `json:"truncated,omitempty,omitzero"`
 }
 
 // InboxReceipt How far one member has got in a conversation.
@@ -355,7 +361,7 @@ type InboxSnapshot struct {
 	// Conversations At most 1,000, of about 1 MiB.
 	Conversations []Conversation `json:"conversations"`
 
-	// More There are more conversations: go on with `GET /v1/conversations?after=` and `next`.
+	// More There are more conversations: go on with `GET /v1/conversations?after=` and `next`, or from the first on where there is no `next`.
 	More bool `json:"more"`
 
 	// Next Opaque.
@@ -464,6 +470,9 @@ type Message struct {
 	// StateSeq The newest log event that this state includes. Ignore log events about this message up to it.
 	StateSeq int64  `json:"state_seq"`
 	Text     string `json:"text"`
+
+	// Truncated True where `max_bytes` has cut the text short; else absent.
+	Truncated bool `json:"truncated,omitempty,omitzero"`
 
 	// Type Always `message`.
 	Type string `json:"type"`
@@ -755,6 +764,12 @@ type AfterId = ID
 // BeforeSeq defines model for BeforeSeq.
 type BeforeSeq = int64
 
+// Coalesce defines model for Coalesce.
+type Coalesce = int
+
+// Compact defines model for Compact.
+type Compact = int
+
 // ConversationId defines model for ConversationId.
 type ConversationId = string
 
@@ -763,6 +778,15 @@ type InboxFrom string
 
 // Limit defines model for Limit.
 type Limit = int
+
+// MaxBytes defines model for MaxBytes.
+type MaxBytes = int
+
+// Nudge defines model for Nudge.
+type Nudge = int
+
+// Pad defines model for Pad.
+type Pad = int
 
 // Seq defines model for Seq.
 type Seq = int64
@@ -832,6 +856,19 @@ type ListEventsParams struct {
 
 	// Limit The most entries to answer. A page also ends at about 1 MiB.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// 640 is enough for this to hold of every event, so less is refused.
+	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
+
+	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+	// reader is removed from the conversation.
+	// On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+	Coalesce Coalesce `form:"coalesce,omitempty" json:"coalesce,omitempty,omitzero"`
 }
 
 // ListMembersParams defines parameters for ListMembers.
@@ -853,6 +890,13 @@ type ListMessagesParams struct {
 
 	// Limit The most entries to answer. A page also ends at about 1 MiB.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// 640 is enough for this to hold of every event, so less is refused.
+	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 }
 
 // StreamEventsParams defines parameters for StreamEvents.
@@ -860,6 +904,32 @@ type StreamEventsParams struct {
 	// After Where to go on: the `cursor` of an answer or the `id:` of an event (`SEQ-EPOCH`), or a bare seq. Absent means 0, the beginning of what
 	// the caller may read.
 	After AfterCursor `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Pad A comment of so many bytes comes before everything else, for clients that show nothing until they have received some: 2048 for XDomainRequest and old
+	// XMLHttpRequest, 4096 for the old Android browser. With text/plain it is a line that begins with `#`.
+	Pad Pad `form:"pad,omitempty" json:"pad,omitempty,omitzero"`
+
+	// Nudge 1: each event is followed by a comment, written together with it, for virus scanners that hold an event back until the next one begins. With
+	// text/plain it is a line of `#`.
+	Nudge Nudge `form:"nudge,omitempty" json:"nudge,omitempty,omitzero"`
+
+	// Compact 1: leave out what the reader knows (`CompactEvent`). On streams the line `event: message` is left out too, and on the inbox's an `id:` comes by itself
+	// after at most 16 events, and with each heartbeat: who returns with it may be given again what came after it, and ignores events whose seq is not above the last
+	// that they have of the conversation. Heartbeats have `last_seq` and `at` only. No difference with text/plain.
+	Compact Compact `form:"compact,omitempty" json:"compact,omitempty,omitzero"`
+
+	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// 640 is enough for this to hold of every event, so less is refused.
+	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
+
+	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+	// reader is removed from the conversation.
+	// On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+	Coalesce Coalesce `form:"coalesce,omitempty" json:"coalesce,omitempty,omitzero"`
 
 	// LastEventID The `id:` of the last event received. Set by EventSource on reconnecting. What is no cursor gets `event: reset`.
 	LastEventID string `json:"Last-Event-ID,omitempty,omitzero"`
@@ -878,6 +948,19 @@ type GetInboxParams struct {
 
 	// Limit The most entries to answer. A page also ends at about 1 MiB.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// 640 is enough for this to hold of every event, so less is refused.
+	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
+
+	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+	// reader is removed from the conversation.
+	// On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+	Coalesce Coalesce `form:"coalesce,omitempty" json:"coalesce,omitempty,omitzero"`
 }
 
 // GetInboxParamsFrom defines parameters for GetInbox.
@@ -890,6 +973,32 @@ type StreamInboxParams struct {
 
 	// From Where a first connect begins. Not together with `cursor`.
 	From StreamInboxParamsFrom `form:"from,omitempty" json:"from,omitempty,omitzero"`
+
+	// Pad A comment of so many bytes comes before everything else, for clients that show nothing until they have received some: 2048 for XDomainRequest and old
+	// XMLHttpRequest, 4096 for the old Android browser. With text/plain it is a line that begins with `#`.
+	Pad Pad `form:"pad,omitempty" json:"pad,omitempty,omitzero"`
+
+	// Nudge 1: each event is followed by a comment, written together with it, for virus scanners that hold an event back until the next one begins. With
+	// text/plain it is a line of `#`.
+	Nudge Nudge `form:"nudge,omitempty" json:"nudge,omitempty,omitzero"`
+
+	// Compact 1: leave out what the reader knows (`CompactEvent`). On streams the line `event: message` is left out too, and on the inbox's an `id:` comes by itself
+	// after at most 16 events, and with each heartbeat: who returns with it may be given again what came after it, and ignores events whose seq is not above the last
+	// that they have of the conversation. Heartbeats have `last_seq` and `at` only. No difference with text/plain.
+	Compact Compact `form:"compact,omitempty" json:"compact,omitempty,omitzero"`
+
+	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// 640 is enough for this to hold of every event, so less is refused.
+	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
+
+	// Coalesce The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+	// radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+	// reader is removed from the conversation.
+	// On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+	Coalesce Coalesce `form:"coalesce,omitempty" json:"coalesce,omitempty,omitzero"`
 
 	// LastEventID The `id:` of the last event received. Set by EventSource on reconnecting. What is no cursor gets `event: reset`.
 	LastEventID string `json:"Last-Event-ID,omitempty,omitzero"`
@@ -1236,6 +1345,20 @@ func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
+	// ------------- Optional query parameter "max_bytes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_bytes", ctx.QueryParams(), &params.MaxBytes, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_bytes: %s", err))
+	}
+
+	// ------------- Optional query parameter "coalesce" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "coalesce", ctx.QueryParams(), &params.Coalesce, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter coalesce: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListEvents(ctx, conversationId, params)
 	return err
@@ -1347,6 +1470,13 @@ func (w *ServerInterfaceWrapper) ListMessages(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
+	// ------------- Optional query parameter "max_bytes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_bytes", ctx.QueryParams(), &params.MaxBytes, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_bytes: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListMessages(ctx, conversationId, params)
 	return err
@@ -1436,6 +1566,41 @@ func (w *ServerInterfaceWrapper) StreamEvents(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
 	}
 
+	// ------------- Optional query parameter "pad" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pad", ctx.QueryParams(), &params.Pad, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pad: %s", err))
+	}
+
+	// ------------- Optional query parameter "nudge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "nudge", ctx.QueryParams(), &params.Nudge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nudge: %s", err))
+	}
+
+	// ------------- Optional query parameter "compact" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "compact", ctx.QueryParams(), &params.Compact, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter compact: %s", err))
+	}
+
+	// ------------- Optional query parameter "max_bytes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_bytes", ctx.QueryParams(), &params.MaxBytes, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_bytes: %s", err))
+	}
+
+	// ------------- Optional query parameter "coalesce" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "coalesce", ctx.QueryParams(), &params.Coalesce, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter coalesce: %s", err))
+	}
+
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Last-Event-ID" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
@@ -1492,6 +1657,20 @@ func (w *ServerInterfaceWrapper) GetInbox(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
 	}
 
+	// ------------- Optional query parameter "max_bytes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_bytes", ctx.QueryParams(), &params.MaxBytes, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_bytes: %s", err))
+	}
+
+	// ------------- Optional query parameter "coalesce" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "coalesce", ctx.QueryParams(), &params.Coalesce, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter coalesce: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetInbox(ctx, params)
 	return err
@@ -1515,6 +1694,41 @@ func (w *ServerInterfaceWrapper) StreamInbox(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "pad" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pad", ctx.QueryParams(), &params.Pad, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pad: %s", err))
+	}
+
+	// ------------- Optional query parameter "nudge" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "nudge", ctx.QueryParams(), &params.Nudge, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter nudge: %s", err))
+	}
+
+	// ------------- Optional query parameter "compact" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "compact", ctx.QueryParams(), &params.Compact, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter compact: %s", err))
+	}
+
+	// ------------- Optional query parameter "max_bytes" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "max_bytes", ctx.QueryParams(), &params.MaxBytes, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter max_bytes: %s", err))
+	}
+
+	// ------------- Optional query parameter "coalesce" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "coalesce", ctx.QueryParams(), &params.Coalesce, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter coalesce: %s", err))
 	}
 
 	headers := ctx.Request().Header

@@ -93,7 +93,7 @@ func (s *Server) mayWait(c *call) (bool, error) {
 // end it closes on and ends what mayWait began.
 func (s *Server) park(c *call, on waiter, wait time.Duration, step pollStep) error {
 	p := &parkedPoll{server: s, on: on, step: step, echo: c.Echo(), op: c.op, who: c.who, began: time.Now()}
-	on.Watch(poller.Watch{Wait: wait, Ring: p.ring})
+	on.Watch(poller.Watch{Wait: wait, Ring: p.ring, Coalesce: c.coalesce()})
 	// Here, since it takes a deep stack, which a goroutine that waits would keep.
 	if err := s.checkSession(c); err != nil {
 		p.end()
@@ -142,7 +142,7 @@ type parkedPoll struct {
 // asked is what an answer needs of a request that net/http has let go.
 type asked struct {
 	route, uri, accept, from string
-	authorized               bool
+	authorized, gzip         bool
 }
 
 func (a *asked) request() *http.Request {
@@ -153,6 +153,9 @@ func (a *asked) request() *http.Request {
 	r.URL, _ = url.ParseRequestURI(a.uri) // net/http has
 	if a.accept != "" {
 		r.Header.Set("Accept", a.accept)
+	}
+	if a.gzip {
+		r.Header.Set("Accept-Encoding", "gzip")
 	}
 	if a.authorized {
 		r.Header.Set("Authorization", "Bearer") // whose, is known
@@ -177,7 +180,7 @@ func (p *parkedPoll) takeOver(c *call) error {
 	p.conn, p.last = conn, r.Close
 	p.asked = asked{
 		route: c.Path(), uri: r.RequestURI, accept: strings.Join(r.Header.Values("Accept"), ","),
-		from: net.JoinHostPort(c.RealIP(), "0"), authorized: r.Header.Get("Authorization") != "",
+		from: net.JoinHostPort(c.RealIP(), "0"), authorized: r.Header.Get("Authorization") != "", gzip: acceptsGzip(r.Header),
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
 		ahead, _ := buffered.Reader.Peek(n)

@@ -177,7 +177,7 @@ func (s *Server) fail(c echo.Context, err error) {
 	if err != nil {
 		s.logger.Error("encoding a problem", "error", err)
 	}
-	s.write(c, p.Status, "application/problem+json", body)
+	s.write(c, p.Status, problemJSON, body)
 }
 
 // challenge is the WWW-Authenticate of a 401 (RFC 6750 section 3).

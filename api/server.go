@@ -28,6 +28,7 @@ type Server struct {
 	signIns   *signInLimits
 	passwords *passwords
 	handler   http.Handler
+	bareBody  *rule // of a body that holds an access_token at most
 	draining  atomic.Bool
 
 	live // streams and waiting polls
@@ -54,6 +55,7 @@ func New(cfg Config) (*Server, error) {
 		signIns:   newSignInLimits(),
 		passwords: newPasswords(),
 	}
+	s.bareBody = operations["createTicket"].body
 	if s.handler, err = s.routes(operations); err != nil {
 		return nil, err
 	}
@@ -79,6 +81,7 @@ func (s *Server) routes(operations map[string]*operation) (http.Handler, error) 
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
 	e.IPExtractor = ipExtractor(s.cfg.TrustedProxies)
+	e.Pre(overrideMethod)
 	e.Use(s.outermost)
 	middlewares := make(map[string][]echo.MiddlewareFunc, len(operations))
 	for id, op := range operations {

@@ -57,16 +57,23 @@ func (s *Server) StreamEvents(ec echo.Context, conversationID ConversationId, pa
 		s.live.done(user)
 		return s.refuseStream(c, text, errRemoved)
 	}
-	return s.stream(c, &conversationSource{r, id}, text)
+	form := c.streamForm()
+	if form != nil {
+		form.told.Within(id)
+	}
+	return s.stream(c, &conversationSource{r, id}, text, form)
 }
 
 // stream lets a source's stream go on by itself; it has been counted by begin.
-func (s *Server) stream(c *call, from source, text bool) error {
+func (s *Server) stream(c *call, from source, text bool, form *streamForm) error {
 	user := c.who.User.ID
-	st := &stream{server: s, source: from, user: user, text: text}
+	st := &stream{server: s, source: from, user: user, text: text, form: form}
+	if acceptsGzip(c.Request().Header) {
+		st.zip = new(streamZip)
+	}
 	from.Watch(poller.Watch{
 		Heartbeat: s.cfg.Heartbeat, Age: s.cfg.StreamAge, Expires: c.who.ExpiresAt,
-		WriteLimit: s.cfg.WriteTimeout, Cut: st.cut,
+		WriteLimit: s.cfg.WriteTimeout, Cut: st.cut, Coalesce: c.coalesce(),
 	})
 	if err := s.checkSession(c); err != nil {
 		from.Close()
@@ -107,7 +114,7 @@ func (s *Server) comeBack(c *call, err error) error {
 }
 
 // setStreamHeaders completes the common headers for a stream: proxies are asked
-// neither to buffer nor to compress it.
+// neither to buffer nor to compress it; those who want it compressed ask us.
 func setStreamHeaders(h http.Header, text bool) {
 	kind := eventStream
 	if text {
@@ -239,6 +246,10 @@ func (l *live) close(ctx context.Context) error {
 // Where the connection cannot be taken over (HTTP/2) the handler stays.
 func (st *stream) start(c *call) error {
 	setStreamHeaders(c.Response().Header(), st.text)
+	c.Response().Header().Set("Vary", "Accept-Encoding")
+	if st.zip != nil {
+		c.Response().Header().Set("Content-Encoding", "gzip")
+	}
 	rc := http.NewResponseController(c.Response())
 	conn, _, err := rc.Hijack()
 	switch {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type source interface {
 	// begin appends what comes first, behind the heartbeat; nil for nothing.
 	begin(st *stream) []byte
 	// heartbeat appends one.
-	heartbeat(dst []byte) []byte
+	heartbeat(st *stream, dst []byte) []byte
 	removed() bool
 	// goal is how far everything committed by now goes, for reached.
 	goal() int64
@@ -40,6 +41,8 @@ type stream struct {
 	conn   net.Conn    // nil where net/http keeps the connection
 	shared *sharedConn // then this
 	text   bool        // lines instead of frames
+	form   *streamForm // nil for the usual one
+	zip    *streamZip  // nil where it is not compressed
 	broken bool        // a write has failed: nothing more is written
 }
 
@@ -69,6 +72,7 @@ func (b *batch) release() {
 // runHijacked is the goroutine of a stream that has its connection for itself.
 func (st *stream) runHijacked(head []byte) {
 	st.run(head)
+	st.endZip()
 	conn, whole := st.conn, !st.broken
 	st.source.Close() // no cut can come any more
 	st.server.live.remove(st)
@@ -78,6 +82,7 @@ func (st *stream) runHijacked(head []byte) {
 
 // end is the end of a stream whose connection stays with net/http.
 func (st *stream) end() {
+	st.endZip()
 	st.source.Close()
 	st.server.live.remove(st)
 	st.server.live.done(st.user)
@@ -129,12 +134,17 @@ func (st *stream) run(head []byte) {
 
 // greet writes the head and what begins a stream.
 func (st *stream) greet(head []byte) {
+	if st.zip != nil {
+		st.writePlain(head) // the answer's head is none of its body
+		head = nil
+	}
+	head = st.appendPad(head)
 	if st.text {
 		st.write(append(append(head, '\n'), st.source.begin(st)...))
 		return
 	}
 	head = appendRetry(head, jittered(retryAtFirst, retryAtFirst+retrySpread))
-	st.write(append(st.source.heartbeat(head), st.source.begin(st)...))
+	st.write(append(st.source.heartbeat(st, head), st.source.begin(st)...))
 }
 
 // heartbeat writes a heartbeat, an empty line in text, behind what b holds.
@@ -143,7 +153,7 @@ func (st *stream) heartbeat(b []byte) {
 		st.write(append(b, '\n'))
 		return
 	}
-	st.write(st.source.heartbeat(b))
+	st.write(st.source.heartbeat(st, b))
 }
 
 // close writes the end that a reason asks for.
@@ -176,10 +186,33 @@ func (st *stream) writeEnding(err error) {
 	st.write(appendEnding(nil, err))
 }
 
-// write writes all of b or breaks the stream. How long it may take is watched
-// over by the poller's wheel, which calls cut.
+// write writes all of b, compressed where that is asked for.
 func (st *stream) write(b []byte) {
-	if st.broken {
+	if st.zip == nil {
+		st.writePlain(b)
+		return
+	}
+	out := zipBuffers.Get().(*bytes.Buffer)
+	out.Reset()
+	st.zip.write(out, b)
+	st.writePlain(out.Bytes())
+	releaseZip(out)
+}
+
+// endZip ends what is compressed, if there is anything and somebody to read it.
+func (st *stream) endZip() {
+	if st.zip == nil || st.broken || st.zip.tail == nil {
+		return
+	}
+	var out bytes.Buffer
+	st.zip.end(&out)
+	st.writePlain(out.Bytes())
+}
+
+// writePlain writes all of b or breaks the stream. How long it may take is
+// watched over by the poller's wheel, which calls cut.
+func (st *stream) writePlain(b []byte) {
+	if st.broken || len(b) == 0 {
 		return
 	}
 	var err error

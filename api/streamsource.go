@@ -2,7 +2,6 @@ package api
 
 import (
 	"slices"
-	"time"
 
 	"holdline/internal/planted"
 	"holdline/poller"
@@ -17,9 +16,9 @@ type conversationSource struct {
 
 func (s *conversationSource) begin(*stream) []byte { return nil }
 
-func (s *conversationSource) heartbeat(dst []byte) []byte {
+func (s *conversationSource) heartbeat(st *stream, dst []byte) []byte {
 	last, fresh := s.Head()
-	return appendHeartbeat(dst, s.conversation, last, fresh, time.Now())
+	return st.appendHeartbeat(dst, s.conversation, last, fresh)
 }
 
 func (s *conversationSource) removed() bool { return s.Removed() }
@@ -48,7 +47,7 @@ func (s *conversationSource) give(st *stream) (wrote bool, err error) {
 	if planted.On(planted.StreamReordered) {
 		slices.Reverse(b.frames)
 	}
-	if len(b.frames) == 1 && !st.text {
+	if len(b.frames) == 1 && !st.text && st.form == nil {
 		// The usual case: the bytes that all readers share, as they lie in memory.
 		if shared := b.frames[0].Shared(); shared != nil {
 			b.release()
@@ -57,12 +56,13 @@ func (s *conversationSource) give(st *stream) (wrote bool, err error) {
 		}
 	}
 	b.buf = b.buf[:0]
-	var event []byte
 	for _, f := range b.frames {
-		if st.text {
-			event = f.AppendJSON(event[:0])
-			b.buf = st.server.appendLine(b.buf, event)
-		} else {
+		switch {
+		case st.text:
+			b.buf = st.appendLine(b.buf, f, 0)
+		case st.form != nil:
+			b.buf = st.form.appendFrame(b.buf, f, s.conversation, f.IDLine())
+		default:
 			b.buf = f.AppendSSE(b.buf)
 		}
 	}

@@ -72,6 +72,29 @@ func appendLine(dst, event []byte) ([]byte, error) {
 	return append(dst, '\n'), nil
 }
 
+// cutLine cuts the line that begins at from to most bytes, between two
+// characters; the single backslash that then ends it says so.
+func cutLine(dst []byte, from, most int) []byte {
+	end := from + most - len("\\\n")
+	at := from
+	for at < len(dst)-1 {
+		_, size := utf8.DecodeRune(dst[at:])
+		switch {
+		case dst[at] != '\\':
+		case dst[at+1] == 'u':
+			size = len(`\u0000`)
+		default:
+			size = len(`\n`)
+		}
+		next := at + size
+		if next > end {
+			break
+		}
+		at = next
+	}
+	return append(dst[:at], "\\\n"...)
+}
+
 // appendVisible appends s without anything that could end a line, move a
 // terminal's cursor or reorder what stands beside it: control characters
 // (ESC among them), line and paragraph separators and the marks of

@@ -163,6 +163,9 @@ func (t *topic) take(events []store.Event) {
 	}
 	if head > t.view.Load().head {
 		t.publishLocked(head)
+		for _, e := range ready {
+			t.endedLocked(e)
+		}
 	}
 }
 
@@ -180,6 +183,7 @@ func (t *topic) settle(last, target int64) {
 	if last > t.view.Load().head {
 		t.forgetLocked()
 		t.publishLocked(last)
+		t.p.waiters.release() // whose removal was passed over is not known
 	}
 	t.target = max(t.target, t.view.Load().head)
 }

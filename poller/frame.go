@@ -21,16 +21,19 @@ import (
 type entry struct {
 	seq, through    int64 // through is above seq only in a hidden event
 	frame           []byte
-	jsonAt, jsonEnd int32    // where the JSON stands in frame
-	ownAt           int32    // where own goes in frame
-	own             []byte   // the piece for the sender's own readers: `"client_id":"…",`
-	stamp           int64    // the horizon it was committed under
-	sender          store.ID // who gets own
-	ends            store.ID // whose membership ends with this event; 0: nobody's
+	jsonAt, jsonEnd int32 // where the JSON stands in frame
+	// Where its parts do (eventjson.Parts), -1 in a hidden event; own goes at senderAt.
+	typeAt, senderAt, timeAt int32
+	message                  bool
+	own                      []byte // the piece for the sender's own readers: `"client_id":"…",`
+	stamp                    int64  // the horizon it was committed under
+	accepted                 store.Millis
+	sender                   store.ID // who gets own
+	ends                     store.ID // whose membership ends with this event; 0: nobody's
 }
 
 // entryOverhead is about what an entry costs beside its bytes.
-const entryOverhead = 168
+const entryOverhead = 192
 
 func (e *entry) size() int { return len(e.frame) + len(e.own) + entryOverhead }
 
@@ -41,9 +44,9 @@ const maxScratch = 64 << 10
 
 // encode makes the entry of an event; its cursor carries epoch.
 func encode(e *store.Event, epoch string) *entry {
-	out := &entry{seq: e.Seq, through: max(e.Seq, e.ThroughSeq), stamp: e.Stamp}
-	if e.ClientID != "" {
-		out.sender = e.SenderID
+	out := &entry{
+		seq: e.Seq, through: max(e.Seq, e.ThroughSeq), stamp: e.Stamp,
+		message: e.Type == store.EventMessage, accepted: e.AcceptedAt, sender: e.SenderID,
 	}
 	if e.SubjectID != 0 && e.Ends(e.SubjectID) {
 		out.ends = e.SubjectID
@@ -55,12 +58,13 @@ func encode(e *store.Event, epoch string) *entry {
 	b = append(b, "\ndata: "...)
 	out.jsonAt = int32(len(b))
 	b, at := eventjson.AppendShared(b, e)
-	out.ownAt, out.jsonEnd = int32(at), int32(len(b))
+	out.typeAt, out.senderAt, out.timeAt = int32(at.Type), int32(at.Sender), int32(at.Time)
+	out.jsonEnd = int32(len(b))
 	b = append(b, "\nid: "...)
 	b = AppendCursor(b, out.through, epoch)
 	b = append(b, "\n\n"...)
 	end := len(b)
-	if at >= 0 {
+	if e.ClientID != "" && at.Sender >= 0 {
 		b = eventjson.AppendClientID(b, e.ClientID)
 	}
 	kept := append(make([]byte, 0, len(b)), b...)
@@ -132,7 +136,7 @@ func (f Frame) append(dst []byte, from, to int32) []byte {
 	if !f.own {
 		return append(dst, f.e.frame[from:to]...)
 	}
-	dst = append(dst, f.e.frame[from:f.e.ownAt]...)
+	dst = append(dst, f.e.frame[from:f.e.senderAt]...)
 	dst = append(dst, f.e.own...)
-	return append(dst, f.e.frame[f.e.ownAt:to]...)
+	return append(dst, f.e.frame[f.e.senderAt:to]...)
 }

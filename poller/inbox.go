@@ -39,7 +39,6 @@ type Inbox struct {
 	// it at the next Read, so that a cursor still names what came just before it.
 	given     int64
 	delivered Delivered
-	paused    bool
 	known     bool // registered to be woken
 
 	mu       sync.Mutex
@@ -148,7 +147,7 @@ func (i *Inbox) Watch(o Watch) {
 	i.mu.Lock()
 	i.expect(o.Ring)
 	i.mu.Unlock()
-	i.known = true
+	i.known, i.idle = true, true
 	i.p.wheel.watch(&i.waiter, o)
 	if i.p.waiters.add(&i.waiter) {
 		i.raise(WakeShutdown)
@@ -195,10 +194,15 @@ func (i *Inbox) Ready() Wake {
 	if reason != 0 || i.paused {
 		return reason
 	}
-	if i.More() {
-		return WakeEvents
+	if !i.More() {
+		i.idle = true
+		return 0
 	}
-	return 0
+	if i.idle && i.coalesce > 0 {
+		i.Pause(time.Duration(i.coalesce))
+		return i.reasons()
+	}
+	return WakeEvents
 }
 
 // More reports whether there is something to read right now.

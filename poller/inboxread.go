@@ -14,22 +14,33 @@ import (
 // move yet. An error means that the store could not be read; the place is
 // behind what was given.
 func (i *Inbox) Read(ctx context.Context, b *InboxBatch, maxEvents, maxBytes int, cursors bool) error {
-	b.Clear()
+	return i.read(ctx, &inboxOut{batch: b, events: maxEvents, bytes: maxBytes, cursors: cursors})
+}
+
+// ReadFitting is Read where fit decides how much is given: it is asked of each
+// event in turn, and the first that it refuses is the next to be read of its
+// conversation. It must take the first of all.
+func (i *Inbox) ReadFitting(ctx context.Context, b *InboxBatch, maxEvents int, fit func(Frame, store.ID) bool) error {
+	return i.read(ctx, &inboxOut{batch: b, events: maxEvents, bytes: 1, fit: fit})
+}
+
+func (i *Inbox) read(ctx context.Context, out *inboxOut) error {
+	out.batch.Clear()
+	defer func() { i.idle = i.idle && len(out.batch.Events)+len(out.batch.Receipts) == 0 }()
 	i.paused = false
 	if i.scan == nil && i.given > i.place.t {
 		i.place.advance(i.given)
 		i.settle()
 	}
-	out := inboxOut{batch: b, events: maxEvents, bytes: maxBytes, cursors: cursors}
 	for {
 		if i.scan != nil {
-			done, err := i.scan.read(ctx, i, &out)
+			done, err := i.scan.read(ctx, i, out)
 			if err != nil || !done {
 				return err
 			}
 			continue
 		}
-		again, err := i.readOwed(ctx, &out)
+		again, err := i.readOwed(ctx, out)
 		if err != nil || !again {
 			return err
 		}
@@ -41,10 +52,12 @@ type inboxOut struct {
 	batch         *InboxBatch
 	events, bytes int
 	cursors       bool
+	fit           func(Frame, store.ID) bool // in place of bytes
+	refused       bool                       // by fit
 }
 
 func (o *inboxOut) full() bool {
-	return o.events <= 0 || (o.bytes <= 0 && len(o.batch.Events) > 0)
+	return o.refused || o.events <= 0 || (o.bytes <= 0 && len(o.batch.Events) > 0)
 }
 
 // readOwed gives what is owed in the list form. again says that a scan has
@@ -256,7 +269,16 @@ func (i *Inbox) reader(ctx context.Context, it interest, pos, head int64) (*Read
 // copy moves what a reader gives into the batch. base is the conversation's
 // place at T, or an exception's.
 func (i *Inbox) copy(ctx context.Context, r *Reader, slot, base int64, out *inboxOut) error {
-	frames, err := r.Read(ctx, nil, out.events, max(out.bytes, 0))
+	var frames []Frame
+	var err error
+	if out.fit == nil {
+		frames, err = r.Read(ctx, nil, out.events, max(out.bytes, 0))
+	} else {
+		frames, err = r.ReadFitting(ctx, nil, out.events, func(f Frame) bool {
+			out.refused = !out.fit(f, r.topic.id)
+			return !out.refused
+		})
+	}
 	for _, f := range frames {
 		i.move(exception{slot: slot, conversation: r.topic.id, seq: f.Through(), stamp: f.e.stamp, past: f.Through() - base})
 		e := InboxEvent{Frame: f, conversation: r.topic.id}
@@ -267,7 +289,9 @@ func (i *Inbox) copy(ctx context.Context, r *Reader, slot, base int64, out *inbo
 		}
 		out.batch.Events = append(out.batch.Events, e)
 		out.events--
-		out.bytes -= f.Len()
+		if out.fit == nil {
+			out.bytes -= f.Len()
+		}
 	}
 	return err
 }

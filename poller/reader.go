@@ -46,7 +46,7 @@ type Reader struct {
 	upTo   int64
 	beyond bool
 	// stale: a removal has been met since the stretches were read.
-	stale, removed, watched, paused bool
+	stale, removed, watched bool
 
 	// Guarded by topic.mu:
 	parkRound uint32
@@ -138,7 +138,7 @@ func (r *Reader) Close() {
 // session that ended before Watch is not noticed: check it afterwards.
 func (r *Reader) Watch(o Watch) {
 	r.expect(o.Ring)
-	r.watched = true
+	r.watched, r.idle = true, true
 	r.p.wheel.watch(&r.waiter, o)
 	if r.p.waiters.add(&r.waiter) {
 		r.raise(WakeShutdown)
@@ -171,7 +171,11 @@ func (r *Reader) Ready() Wake {
 	switch {
 	case !alive:
 		return WakeReset
-	case !parked:
+	case parked:
+		r.idle = true
+	case r.idle && r.coalesce > 0:
+		r.Pause(time.Duration(r.coalesce))
+	default:
 		return WakeEvents
 	}
 	return r.reasons()
@@ -197,8 +201,17 @@ func (r *Reader) EndWrite() { r.wrote.Store(r.p.now()) }
 // returns nothing new when there is nothing, or when Removed. An error means
 // that the store could not be read; the position is behind what was returned.
 func (r *Reader) Read(ctx context.Context, frames []Frame, maxEvents, maxBytes int) ([]Frame, error) {
+	return r.read(ctx, budget{frames: frames, events: maxEvents, bytes: maxBytes})
+}
+
+// ReadFitting is Read where fit decides how much is given: it is asked of each
+// frame in turn, and the first that it refuses is the next to be read.
+func (r *Reader) ReadFitting(ctx context.Context, frames []Frame, maxEvents int, fit func(Frame) bool) ([]Frame, error) {
+	return r.read(ctx, budget{frames: frames, events: maxEvents, fit: fit})
+}
+
+func (r *Reader) read(ctx context.Context, b budget) ([]Frame, error) {
 	r.paused = false
-	b := budget{frames: frames, events: maxEvents, bytes: maxBytes}
 	for !r.removed && b.events > 0 {
 		s := r.stretch[r.at]
 		if s.ToSeq != 0 && r.pos >= s.ToSeq {
@@ -222,7 +235,7 @@ func (r *Reader) Read(ctx context.Context, frames []Frame, maxEvents, maxBytes i
 			if !b.take(frameFor(e, r.user)) {
 				return b.frames, nil
 			}
-			r.pos = e.seq
+			r.pos, r.idle = e.seq, false
 			if e.ends == r.user && s.ToSeq == 0 {
 				r.stretch = slices.Clone(r.stretch)
 				r.stretch[r.at].ToSeq = e.seq
@@ -239,13 +252,22 @@ type budget struct {
 	frames []Frame
 	events int
 	bytes  int
+	fit    func(Frame) bool // in place of bytes
 	taken  bool
 	err    error
 }
 
 func (b *budget) take(f Frame) bool {
 	size := f.Len()
-	if b.events == 0 || (b.taken && size > b.bytes) {
+	switch {
+	case b.events == 0:
+		return false
+	case b.fit != nil:
+		if !b.fit(f) {
+			b.events = 0
+			return false
+		}
+	case b.taken && size > b.bytes:
 		b.events = 0
 		return false
 	}

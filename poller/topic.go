@@ -62,6 +62,7 @@ func (t *topic) feed(e *store.Event) {
 	}
 	t.addLocked(ready)
 	t.publishLocked(e.Seq)
+	t.endedLocked(ready)
 	t.fillLocked()
 }
 
@@ -83,6 +84,13 @@ func (t *topic) publishLocked(head int64) {
 	if len(t.parked) > 0 && !t.rousing {
 		t.rousing = true
 		t.p.waker.add(t)
+	}
+}
+
+// endedLocked tells whose membership an event that was published has ended.
+func (t *topic) endedLocked(e *entry) {
+	if e.ends != 0 {
+		t.p.waiters.removed(e.ends)
 	}
 }
 

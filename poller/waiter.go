@@ -22,6 +22,8 @@ const (
 	WakeRetry
 	// WakeGone: the channel given to Wait is closed.
 	WakeGone
+	// WakeRemoved: the viewer may have been removed; told only to who coalesces.
+	WakeRemoved
 
 	// The reasons below stay set: the reader is to end.
 
@@ -43,7 +45,7 @@ const (
 const WakeEnds = WakeDeadline | WakeExpired | WakeAge | WakeShutdown | WakeRevoked | WakeReset
 
 // wakePassing are the reasons that are told once.
-const wakePassing = WakeHeartbeat | WakeRetry
+const wakePassing = WakeHeartbeat | WakeRetry | WakeRemoved
 
 // Watch says what besides events wakes a reader. The zero value of each field
 // means never.
@@ -52,6 +54,9 @@ type Watch struct {
 	Heartbeat time.Duration // WakeHeartbeat after this long without a write
 	Age       time.Duration // WakeAge after this long, ± a tenth
 	Expires   time.Time     // WakeExpired then
+	// Coalesce holds the first event that is waited for back for so long, and
+	// whatever comes meanwhile; any other reason to wake gives it free.
+	Coalesce time.Duration
 	// Ring, if given, is called in place of a wake-up of Wait, from any goroutine
 	// and often for nothing, before the reader is Closed or just after: Ready tells
 	// whether there was a reason. It must not block.
@@ -71,6 +76,10 @@ type waiter struct {
 
 	// wrote is the time of the last write, negative while a write goes on.
 	wrote atomic.Int64
+
+	coalesce int64 // Watch.Coalesce
+	paused   bool  // events do not wake it, until WakeRetry
+	idle     bool  // the last Read gave nothing, or nothing followed it: what comes next is the first
 
 	user, session      store.ID
 	userPrev, userNext *waiter // guarded by waiters.mu
@@ -177,6 +186,29 @@ func (ws *waiters) remove(w *waiter) {
 	}
 	w.userPrev, w.userNext = nil, nil
 	ws.count--
+}
+
+// release gives free what is held back.
+func (ws *waiters) release() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ws.each(func(w *waiter) {
+		if w.coalesce > 0 {
+			w.raise(WakeRemoved)
+		}
+	})
+}
+
+// removed wakes what a user waits with, when they are removed from a
+// conversation: an ending is not held back.
+func (ws *waiters) removed(user store.ID) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for w := ws.byUser[user]; w != nil; w = w.userNext {
+		if w.coalesce > 0 {
+			w.raise(WakeRemoved)
+		}
+	}
 }
 
 func (ws *waiters) revoke(user, session store.ID) {

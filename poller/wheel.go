@@ -65,6 +65,7 @@ func (wl *wheel) watch(w *waiter, o Watch) {
 	w.wrote.Store(now)
 	w.slot = -1
 	w.heartbeat, w.writeLimit, w.cut = int64(o.Heartbeat), int64(o.WriteLimit), o.Cut
+	w.coalesce = int64(o.Coalesce)
 	if o.Wait > 0 {
 		w.deadline = now + int64(o.Wait)
 	}

@@ -12,17 +12,17 @@ import (
 	"holdline/internal/harness"
 )
 
-// step is one command of the README, and what it says comes out.
+// step is one command of a document, and what it says comes out.
 type step struct {
 	command, output string
 }
 
-// session reads the README's console blocks: lines with "$ " are commands,
+// session reads a document's console blocks: lines with "$ " are commands,
 // those below are what the command prints.
-func session(readme string) []step {
+func session(document string) []step {
 	var steps []step
 	inside := false
-	for line := range strings.Lines(readme) {
+	for line := range strings.Lines(document) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
 		case line == "```console":
@@ -63,13 +63,19 @@ func fixed(text string) string {
 
 // The README's session, run as it stands by bash and curl against a fresh
 // server, prints what the README says.
-func TestReadmeSession(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+func TestReadmeSession(t *testing.T) { replay(t, "../../README.md", 15) }
+
+// So does that of the page on constrained clients.
+func TestConstrainedSession(t *testing.T) { replay(t, "../../docs/constrained.md", 20) }
+
+// replay runs the session of a document that has at least so many commands.
+func replay(t *testing.T, path string, least int) {
+	document, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps := session(string(readme))
-	if len(steps) < 15 {
+	steps := session(string(document))
+	if len(steps) < least {
 		t.Fatalf("only %d commands found", len(steps))
 	}
 	s := harness.Start(t, harness.Config{})
@@ -93,7 +99,7 @@ func TestReadmeSession(t *testing.T) {
 		}
 		got, _, _ := strings.Cut(after, fmt.Sprintf("--- %d\n", i+1))
 		if fixed(got) != fixed(step.output) {
-			t.Errorf("$ %s\nprints\n%s\nthe README says\n%s", step.command, fixed(got), fixed(step.output))
+			t.Errorf("$ %s\nprints\n%s\n%s says\n%s", step.command, fixed(got), path, fixed(step.output))
 		}
 		rest = after
 	}

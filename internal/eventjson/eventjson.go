@@ -31,26 +31,39 @@ func Append(dst []byte, e *store.Event, includeClientID bool) []byte {
 	if e.Type == store.EventHidden {
 		return AppendHidden(dst, e.ConversationID, e.Seq, max(e.Seq, e.ThroughSeq))
 	}
-	dst = appendHead(dst, e)
+	dst, _ = appendHead(dst, e)
 	if includeClientID && e.ClientID != "" {
 		dst = AppendClientID(dst, e.ClientID)
 	}
-	return appendTail(dst, e)
+	dst, _ = appendTail(dst, e)
+	return dst
 }
 
-// AppendShared appends the wire form of e without client_id. clientIDAt is the
-// offset in out at which AppendClientID's piece goes for the sender's own
-// readers; -1 if the event has no client_id.
-func AppendShared(dst []byte, e *store.Event) (out []byte, clientIDAt int) {
+// Parts says where in the wire form of an event the pieces begin that not every
+// reader is given. A hidden event has none of them: all are -1.
+type Parts struct {
+	Type   int // `,"type":…`, up to the comma before Sender
+	Sender int // `"sender_id":"…"`, of SenderLen bytes; AppendClientID's piece goes before it
+	Time   int // `,"accepted_at":"…"`, of TimeLen bytes
+}
+
+// The lengths of pieces that are always the same.
+const (
+	ConversationLen = len(`"conversation_id":"4Jx0aQ7bTz1",`) // follows the opening brace
+	SenderLen       = len(`"sender_id":"7Vb3mNc1LpA"`)
+	TimeLen         = len(`,"accepted_at":"2026-11-25T08:02:00.000Z"`)
+)
+
+// AppendShared appends the wire form of e without client_id, and tells where
+// its parts begin in out.
+func AppendShared(dst []byte, e *store.Event) (out []byte, at Parts) {
 	if e.Type == store.EventHidden {
-		return Append(dst, e, false), -1
+		return Append(dst, e, false), Parts{-1, -1, -1}
 	}
-	dst = appendHead(dst, e)
-	clientIDAt = -1
-	if e.ClientID != "" {
-		clientIDAt = len(dst)
-	}
-	return appendTail(dst, e), clientIDAt
+	dst, at.Type = appendHead(dst, e)
+	at.Sender = len(dst)
+	dst, at.Time = appendTail(dst, e)
+	return dst, at
 }
 
 // AppendClientID appends the piece that AppendShared leaves a place for:
@@ -73,17 +86,18 @@ func AppendHidden(dst []byte, conversation store.ID, seq, through int64) []byte 
 	return append(dst, '}')
 }
 
-func appendHead(dst []byte, e *store.Event) []byte {
+func appendHead(dst []byte, e *store.Event) (out []byte, typeAt int) {
 	dst = append(dst, `{"conversation_id":"`...)
 	dst = e.ConversationID.Append(dst)
 	dst = append(dst, `","seq":`...)
 	dst = strconv.AppendInt(dst, e.Seq, 10)
+	typeAt = len(dst)
 	dst = append(dst, `,"type":`...)
 	dst = AppendString(dst, string(e.Type))
-	return append(dst, ',')
+	return append(dst, ','), typeAt
 }
 
-func appendTail(dst []byte, e *store.Event) []byte {
+func appendTail(dst []byte, e *store.Event) (out []byte, timeAt int) {
 	dst = append(dst, `"sender_id":"`...)
 	dst = e.SenderID.Append(dst)
 	dst = append(dst, '"')
@@ -95,6 +109,7 @@ func appendTail(dst []byte, e *store.Event) []byte {
 		dst = append(dst, `,"reply_to":`...)
 		dst = strconv.AppendInt(dst, e.TargetSeq, 10)
 	}
+	timeAt = len(dst)
 	dst = append(dst, `,"accepted_at":"`...)
 	dst = e.AcceptedAt.Append(dst)
 	dst = append(dst, '"')
@@ -111,7 +126,7 @@ func appendTail(dst []byte, e *store.Event) []byte {
 		dst = append(dst, ',')
 		dst = appendFields(dst, e.Extra)
 	}
-	return append(dst, '}')
+	return append(dst, '}'), timeAt
 }
 
 // appendFields splices in fields that are JSON already. A control character in

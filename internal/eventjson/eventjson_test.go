@@ -50,15 +50,21 @@ func TestSharedPlusPieceIsTheSendersForm(t *testing.T) {
 	if want := eventjson.Append([]byte("ab"), &e, false); !bytes.Equal(shared, want) {
 		t.Fatalf("shared %s, want %s", shared, want)
 	}
-	own := append([]byte{}, shared[:at]...)
+	own := append([]byte{}, shared[:at.Sender]...)
 	own = eventjson.AppendClientID(own, e.ClientID)
-	own = append(own, shared[at:]...)
+	own = append(own, shared[at.Sender:]...)
 	if want := eventjson.Append([]byte("ab"), &e, true); !bytes.Equal(own, want) {
 		t.Fatalf("own %s, want %s", own, want)
 	}
-	e.ClientID = ""
-	if _, at := eventjson.AppendShared(nil, &e); at != -1 {
-		t.Fatalf("clientIDAt %d without a client_id", at)
+	for what, piece := range map[string][]byte{
+		`"conversation_id":"00000000005",`:          shared[3 : 3+eventjson.ConversationLen],
+		`,"type":"message"`:                         shared[at.Type : at.Sender-1],
+		`"sender_id":"00000000009"`:                 shared[at.Sender : at.Sender+eventjson.SenderLen],
+		`,"accepted_at":"1970-01-01T00:00:00.001Z"`: shared[at.Time : at.Time+eventjson.TimeLen],
+	} {
+		if string(piece) != what {
+			t.Errorf("%s where %s should be", piece, what)
+		}
 	}
 }
 

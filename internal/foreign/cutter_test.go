@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"holdline/internal/harness"
@@ -25,6 +26,7 @@ type cutter struct {
 	url    string   // one of urls
 	urls   []string // several, since a browser has only six connections to each
 	target string
+	zipped atomic.Bool // streams come compressed to those who ask for it
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{} // nil once closed
@@ -174,6 +176,9 @@ func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := r.Clone(r.Context())
 	out.Body, out.ContentLength, out.Close = io.NopCloser(bytes.NewReader(body)), int64(len(body)), true
 	out.Header.Del("Connection")
+	if !c.zipped.Load() { // else the bytes that are counted are other ones
+		out.Header.Del("Accept-Encoding")
+	}
 	if out.Write(server) != nil {
 		return
 	}

@@ -132,7 +132,13 @@ const cutLimits = "5,1500r,20000"
 // middle of events, sees the server killed, gets what comes and the heartbeats
 // between, and is told when its session ends.
 func follow(t *testing.T, keepsID bool, open func(w *world, base string) <-chan []byte) {
+	followCut(t, keepsID, cutLimits, false, open)
+}
+
+// followCut is follow where the connections are cut elsewhere, and may be compressed.
+func followCut(t *testing.T, keepsID bool, cutLimits string, zipped bool, open func(w *world, base string) <-chan []byte) {
 	w := newWorld(t, "--heartbeat=200ms")
+	w.cutter.zipped.Store(zipped)
 	w.say(shortTexts...)
 	w.happen()
 	w.say(longTexts()...)

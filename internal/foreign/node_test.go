@@ -75,6 +75,14 @@ func TestNodeWithToken(t *testing.T) {
 	})
 }
 
+// The same compressed, and cut inside the compression's own head, in a block and between two.
+func TestNodeWithGzip(t *testing.T) {
+	t.Parallel()
+	followCut(t, false, "5,300r,900,1200r", true, func(w *world, base string) <-chan []byte {
+		return node(t, "stream.mjs", base+w.path(), w.bob.Token)
+	})
+}
+
 // The same with a ticket in the address, which survives that the server is killed.
 func TestNodeWithTicket(t *testing.T) {
 	t.Parallel()
