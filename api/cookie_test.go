@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"holdline"
 	"holdline/store"
 )
 
@@ -246,6 +247,44 @@ func TestOtherSitesCannotUseTheCookie(t *testing.T) {
 	a := w.must(204, request{method: "OPTIONS", path: path, header: map[string]string{"Origin": "https://example.org"}}, nil)
 	if strings.Contains(strings.ToLower(a.header.Get("Access-Control-Allow-Headers")), "form") {
 		t.Errorf("%v", a.header)
+	}
+}
+
+// A form of a page without script signs out by POST; it takes the form token to be
+// believed, and the cookie goes, in an envelope too.
+func TestAFormSignsOut(t *testing.T) {
+	w := newWorld(t, nil)
+	for handle, query := range map[string]string{"ann": "", "bob": "&envelope=1"} {
+		ann := w.signUpPage(handle, nil)
+		out := request{method: "POST", path: "/v1/sessions/current?method=DELETE", header: ann.from("Origin", "https://example.org")}
+		w.refused(out, 403, "forbidden", "")
+		out.body = url.Values{"form_token": {"x"}}
+		w.refused(out, 403, "forbidden", "form_token")
+		w.must(200, request{method: "GET", path: "/v1/me", header: ann.from()}, nil)
+
+		out = request{method: "POST", path: "/v1/sessions/current?method=DELETE" + query, header: ann.from(), body: url.Values{"form_token": {ann.form}}}
+		a := w.do(out)
+		if want := map[string]int{"": 204, "&envelope=1": 200}[query]; a.status != want || !strings.Contains(a.header.Get("Set-Cookie"), "holdline=;") {
+			t.Errorf("%s: %d %v %s", query, a.status, a.header["Set-Cookie"], a.body)
+		}
+		w.refused(request{method: "GET", path: "/v1/me", header: ann.from()}, 401, "unauthorized", "")
+	}
+}
+
+// Form tokens are not compressed beside what others wrote (BREACH).
+func TestAFormTokenIsNotCompressed(t *testing.T) {
+	w := newWorld(t, nil)
+	ann := w.signUpPage("ann", nil)
+	a := w.must(200, request{method: "GET", path: "/v1/me", header: ann.from("Accept-Encoding", "gzip")}, nil)
+	if a.header.Get("Content-Encoding") != "" {
+		t.Errorf("%v", a.header)
+	}
+	for _, id := range []string{"getMe", "createUser", "createSession"} {
+		operations, err := loadContract(holdline.OpenAPI)
+		must(t, err)
+		if !operations[id].secret {
+			t.Errorf("%s tells a secret", id)
+		}
 	}
 }
 
