@@ -19,8 +19,8 @@ import (
 // chromium is a Chromium without a window, led by its DevTools protocol over a
 // pipe: messages of JSON, a NUL behind each (--remote-debugging-pipe).
 type chromium struct {
-	t  testing.TB
-	in *os.File
+	in    *os.File
+	close func() // returns when it is gone
 
 	mu    sync.Mutex
 	last  int
@@ -35,49 +35,66 @@ type reply struct {
 	} `json:"error"`
 }
 
-func newChromium(t testing.TB) *chromium {
-	t.Helper()
+// shared is the one Chromium of all tests, each of which has profiles of its own
+// in it. TestMain ends it.
+var shared = sync.OnceValues(func() (*chromium, error) {
+	var err error
+	started, err = startChromium()
+	return started, err
+})
+
+// started is shared, if any test has used it.
+var started *chromium
+
+func startChromium() (*chromium, error) {
 	path, err := harness.Program("chromium", "chromium-browser", "google-chrome")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "holdline-pages-*")
+	if err != nil {
+		return nil, err
 	}
 	theirIn, in, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	out, theirOut, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	cmd := exec.Command(path, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage",
 		"--no-first-run", "--no-default-browser-check", "--no-proxy-server", "--disable-background-networking",
 		"--disable-component-update", "--disable-breakpad", "--disable-default-apps", "--disable-extensions", "--disable-sync",
 		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
 		// Nothing but this machine is there.
-		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--user-data-dir="+t.TempDir())
+		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--user-data-dir="+dir)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, as the flag wants it
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	err = cmd.Start()
 	_, _ = theirIn.Close(), theirOut.Close()
-	b := &chromium{t: t, in: in, calls: map[int]chan reply{}}
+	if err != nil {
+		return nil, err
+	}
+	b := &chromium{in: in, calls: map[int]chan reply{}}
 	var ended sync.WaitGroup
 	ended.Go(func() { _ = cmd.Wait() }) // it is killed in the end
 	ended.Go(func() { b.read(out) })
-	t.Cleanup(func() {
+	b.close = func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // all of its processes; they may be gone
 		_ = in.Close()
 		ended.Wait()
-		_ = out.Close()
-		if t.Failed() {
-			t.Logf("%s wrote:\n%s", path, &stderr)
-		}
-	})
-	return b
+		_, _ = out.Close(), os.RemoveAll(dir)
+	}
+	// It answers, or says why not.
+	if err := b.call("", "Browser.getVersion", nil, nil); err != nil {
+		b.close()
+		return nil, fmt.Errorf("%s: %w: %s", path, err, &stderr)
+	}
+	return b, nil
 }
 
 // read hands each answer to its caller until the browser is gone.
@@ -144,32 +161,41 @@ func (b *chromium) call(session, method string, params map[string]any, result an
 	}
 }
 
-func (b *chromium) must(session, method string, params map[string]any, result any) {
-	b.t.Helper()
-	if err := b.call(session, method, params, result); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // profile is a set of tabs with cookies and storage of their own.
 type profile struct {
 	*chromium
+	t      testing.TB
 	id     string
 	before string // the script that runs in every page before its own
 }
 
-func (b *chromium) profile(before string) *profile {
-	b.t.Helper()
+// newProfile makes a profile that is gone with the test, and its tabs with it.
+func newProfile(t testing.TB, before string) *profile {
+	t.Helper()
+	b, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var made struct {
 		ID string `json:"browserContextId"`
 	}
-	b.must("", "Target.createBrowserContext", nil, &made)
-	return &profile{b, made.ID, before}
+	p := &profile{b, t, "", before}
+	p.must("", "Target.createBrowserContext", nil, &made)
+	p.id = made.ID
+	t.Cleanup(func() { p.must("", "Target.disposeBrowserContext", map[string]any{"browserContextId": p.id}, nil) })
+	return p
+}
+
+func (p *profile) must(session, method string, params map[string]any, result any) {
+	p.t.Helper()
+	if err := p.call(session, method, params, result); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // tab is a page that is open.
 type tab struct {
-	*chromium
+	*profile
 	target, session string
 }
 
@@ -184,7 +210,7 @@ func (p *profile) open(address string) (*page, *tab) {
 		ID string `json:"sessionId"`
 	}
 	p.must("", "Target.attachToTarget", map[string]any{"targetId": target.ID, "flatten": true}, &attached)
-	b := &tab{p.chromium, target.ID, attached.ID}
+	b := &tab{p, target.ID, attached.ID}
 	p.must(b.session, "Page.enable", nil, nil)
 	// Each believes that it is looked at, though there are several.
 	p.must(b.session, "Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)

@@ -18,7 +18,7 @@ import (
 func TestLegacyHistoryAndRestore(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := newChromium(t).profile(old(false)).arrive(server.URL, "ann")
+	ann := newProfile(t, old(false)).arrive(server.URL, "ann")
 	ann.enter("join")
 	bob, cleo := server.SignUp("bob"), server.SignUp("cleo")
 	ann.start("bob, cleo", "Allotment")
@@ -90,7 +90,7 @@ func TestLegacyJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _ := newChromium(t).profile(old(false)).open("about:blank")
+	b, _ := newProfile(t, old(false)).open("about:blank")
 	if err := b.eval("window.both = (function () {"+string(source)+"return {read: fromJSON, write: toJSON};})()", nil); err != nil {
 		t.Fatal(err)
 	}

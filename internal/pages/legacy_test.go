@@ -151,9 +151,8 @@ func TestLegacyPageBare(t *testing.T) {
 // and come back, reload, meet somebody hostile and sign out.
 func life(t *testing.T, bare bool) {
 	server := harness.Start(t, harness.Config{NoRace: true})
-	browser := newChromium(t)
-	ann := browser.profile(old(bare)).arrive(server.URL, "ann")
-	bob := browser.profile(old(bare)).arrive(server.URL, "bob")
+	ann := newProfile(t, old(bare)).arrive(server.URL, "ann")
+	bob := newProfile(t, old(bare)).arrive(server.URL, "bob")
 	ann.size(1024, 700)
 	bob.size(240, 320)
 	ann.enter("join")

@@ -14,7 +14,7 @@ const polls = "(window.requested.join('\\n').match(/wait=25/g) || []).length"
 func TestLegacyTabsShareOneConnection(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
-	profile := newChromium(t).profile(old(false))
+	profile := newProfile(t, old(false))
 	opened, tab := profile.open(server.URL + "/")
 	first := &person{opened, "ann"}
 	first.until("the door", visible("door"))

@@ -50,7 +50,7 @@ func TestLegacyPageByXDomainRequest(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true, Args: []string{"--ticket-ttl=4s"}})
 	site := elsewhere(t, server)
-	profile := newChromium(t).profile(old(false) + xdrScript)
+	profile := newProfile(t, old(false)+xdrScript)
 	ann := profile.arrive(site, "ann")
 	if ann.text("location.origin") == server.URL {
 		t.Fatal("this is no other origin")
