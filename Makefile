@@ -47,8 +47,8 @@ test: ## Run all tests with the race detector, on SQLite and on a real PostgreSQ
 	@echo 'Building$(if $(RACE), for the race detector; the first time this takes some minutes) …'
 	@go build -o bin/testdb ./internal/testdb/cmd
 	@go build ./... && go build $(RACE) ./...
-	@bin/testdb go test $(RACE) -timeout 15m $(PKG)
-	@# A log of a million events, and ten thousand conversations, without the race detector: with it they take many minutes.
+	@bin/testdb go test $(RACE) -p 3 -timeout 15m $(PKG)
+	@# Long logs, and ten thousand conversations, without the race detector: with it they take many minutes.
 	@$(if $(filter ./... ./store/...,$(PKG)),bin/testdb go test -timeout 15m -run '^(TestLongLog|TestManyConversations.*)$$' ./store/sqlite ./store/postgres ./api)
 
 .PHONY: lint

@@ -137,9 +137,9 @@ func TestInboxOfManyThatMoveAtOnce(t *testing.T) {
 			live.agrees(id.String())
 		}
 	}
-	t.Run("sqlite", func(t *testing.T) { churn(t, newWorld(t, nil), 300, 3) })
+	t.Run("sqlite", func(t *testing.T) { churn(t, newWorld(t, nil), 150, 3) })
 	t.Run("postgres", func(t *testing.T) {
 		w, _ := newNode(t, openPostgres(t, testdb.Postgres(t)), poller.Options{}, nil)
-		churn(t, w, 150, 2)
+		churn(t, w, 100, 2)
 	})
 }

@@ -46,6 +46,7 @@ var rules = []rule{
 	{"internal/e2e", nil},     // tests only
 	{"internal/foreign", nil}, // tests only
 	{"internal/pages", nil},   // tests only
+	{"internal/devices", nil}, // tests only
 	{"internal/bench", []string{"store", "store/sqlite", "store/postgres"}},
 	{"internal/torture/history", nil},
 	{"internal/torture/check", []string{"internal/torture/history"}},

@@ -3,8 +3,11 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -45,7 +48,7 @@ var changing = []struct {
 	name    string
 }{
 	{regexp.MustCompile(`hl_[0-9A-Za-z]{11}_[0-9A-Za-z_-]{43}`), "TOKEN"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`), "TIME"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z`), "TIME"},
 	{regexp.MustCompile(`"[0-9A-Za-z]{11}"`), `"ID"`},
 	{regexp.MustCompile(`\t[0-9A-Za-z]{11}\t`), "\tID\t"},
 	{regexp.MustCompile(`(?m)^[0-9A-Za-z]{11}\t`), "ID\t"},
@@ -54,6 +57,8 @@ var changing = []struct {
 	{regexp.MustCompile(`(?m)^retry: \d+$`), "retry: RETRY"},
 }
 
+var address = regexp.MustCompile(`\b127\.0\.0\.1([:/ ])8080\b`)
+
 func fixed(text string) string {
 	for _, c := range changing {
 		text = c.pattern.ReplaceAllString(text, c.name)
@@ -61,15 +66,18 @@ func fixed(text string) string {
 	return text
 }
 
-// The README's session, run as it stands by bash and curl against a fresh
-// server, prints what the README says.
-func TestReadmeSession(t *testing.T) { replay(t, "../../README.md", 15) }
-
-// So does that of the page on constrained clients.
+// The sessions of the README and of other documents, run as they stand by bash
+// against a fresh server, print what the documents say.
+func TestReadmeSession(t *testing.T)      { replay(t, "../../README.md", 15) }
 func TestConstrainedSession(t *testing.T) { replay(t, "../../docs/constrained.md", 20) }
+func TestShellsSession(t *testing.T)      { replay(t, "../../docs/shells.md", 30) }
+func TestDevicesSession(t *testing.T)     { replay(t, "../../docs/devices.md", 10) }
 
-// replay runs the session of a document that has at least so many commands.
+// replay runs the session of a document that has at least so many commands, in
+// a folder that has the folder examples in it.
 func replay(t *testing.T, path string, least int) {
+	t.Helper()
+	t.Parallel()
 	document, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -78,14 +86,36 @@ func replay(t *testing.T, path string, least int) {
 	if len(steps) < least {
 		t.Fatalf("only %d commands found", len(steps))
 	}
+	dir := t.TempDir()
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(examples, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			_, err = os.Stat(path) // so that go test knows that the result depends on it
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
+		t.Fatal(err)
+	}
 	s := harness.Start(t, harness.Config{})
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var script strings.Builder
 	for i, step := range steps {
 		fmt.Fprintf(&script, "echo '--- %d'\n%s\n", i, step.command)
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-s")
-	cmd.Dir = t.TempDir()
-	cmd.Stdin = strings.NewReader(strings.ReplaceAll(script.String(), "http://127.0.0.1:8080", s.URL))
+	cmd.Dir = dir
+	// The address stands there as a URL, and as host and port.
+	cmd.Stdin = strings.NewReader(address.ReplaceAllString(script.String(), "127.0.0.1${1}"+port))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {

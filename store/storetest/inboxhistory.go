@@ -57,7 +57,7 @@ type receiptRow struct {
 
 // history makes one: people who send, join, leave, are removed and come back,
 // in groups with either rule for history, and read what they find.
-func (s *suite) history(t *testing.T, seed uint64) *history {
+func (s *suite) history(t *testing.T, seed uint64, steps int) *history {
 	t.Helper()
 	h := &history{
 		world: s.world(t), random: rand.New(rand.NewPCG(seed, 1)),
@@ -70,7 +70,7 @@ func (s *suite) history(t *testing.T, seed uint64) *history {
 	}
 	h.create(store.HistoryAll, 0, 1)
 	h.create(store.HistoryJoined, 1, 2, 3)
-	for step := range 160 {
+	for step := range steps {
 		switch {
 		case step%40 == 20:
 			h.create([]string{store.HistoryAll, store.HistoryJoined}[step/40%2], h.random.IntN(6))

@@ -40,10 +40,16 @@ type suite struct {
 	open    func(t *testing.T) store.Backend
 }
 
-// RunLong asks for pages of a log of a million events. It is apart from Run
-// because the race detector, which has nothing to find in it, makes an embedded
-// database take minutes for so many.
+// RunLong runs what needs large logs: pages of one with a million events, the
+// inbox of somebody in a thousand conversations, and long random histories. It
+// is apart from Run because the race detector, which has nothing to find in it,
+// makes an embedded database take minutes for so many.
 func RunLong(t *testing.T, d Dialect, open func(t *testing.T) store.Backend) {
 	s := suite{dialect: d, open: open}
-	s.pages(t, millionEvents)
+	t.Run("pages", func(t *testing.T) { s.pages(t, millionEvents) })
+	t.Run("inbox of many conversations", s.inboxOfMany)
+	t.Run("inbox plans", s.inboxPlans)
+	for seed := range uint64(3) {
+		s.inboxHistory(t, 1+seed, 160)
+	}
 }
