@@ -58,27 +58,28 @@ func decode(r *rule, body []byte, dst any) error {
 	return nil
 }
 
-// bodyToken returns the body's access_token; empty if there is none. It is
-// lenient, because what is wrong with the body is nobody's business before it
-// is known who asks.
-func (s *Server) bodyToken(c *call) (string, error) {
+// bodyTokens returns the body's access_token and form_token; empty if there are
+// none. It is lenient, because what is wrong with the body is nobody's business
+// before it is known who asks.
+func (s *Server) bodyTokens(c *call) (access, form string, err error) {
 	if err := s.readBody(c); err != nil {
-		return "", err
+		return "", "", err
 	}
 	if c.bodyForm {
 		if looksLikeJSON(c.body) {
-			return "", errJSONAsForm
+			return "", "", errJSONAsForm
 		}
-		form, _ := url.ParseQuery(string(c.body))
-		return form.Get("access_token"), nil
+		fields, _ := url.ParseQuery(string(c.body))
+		return fields.Get("access_token"), fields.Get("form_token"), nil
 	}
 	var body struct {
 		AccessToken string `json:"access_token"`
+		FormToken   string `json:"form_token"`
 	}
 	if err := json.Unmarshal(c.body, &body); err != nil {
-		return "", nil //nolint:nilerr // a body that cannot be read names nobody
+		return "", "", nil //nolint:nilerr // a body that cannot be read names nobody
 	}
-	return body.AccessToken, nil
+	return body.AccessToken, body.FormToken, nil
 }
 
 // readBody reads the whole body, once, within its limit and timeout.

@@ -18,6 +18,7 @@ type call struct {
 
 	who    Identity
 	parked bool  // the connection is the poll's own: see park
+	cookie bool  // the caller came with a cookie
 	ended  error // streams only: the credential was good once; the stream says so and ends
 
 	body     []byte        // as received; valid until the handler returns
@@ -82,9 +83,10 @@ func (s *Server) admit(c *call) error {
 }
 
 // authenticate settles who is asking: by the Authorization header, else by a
-// ticket where one will do, else by the body's access_token.
+// ticket where one will do, else by the body's access_token, else by the cookie.
 func (s *Server) authenticate(c *call, ticket string) error {
 	token, given, err := bearer(c.Request())
+	var formToken string
 	switch {
 	case err != nil:
 		return err
@@ -98,7 +100,7 @@ func (s *Server) authenticate(c *call, ticket string) error {
 		}
 		return err
 	case c.op.body != nil || c.isOverridden():
-		if token, err = s.bodyToken(c); err != nil {
+		if token, formToken, err = s.bodyTokens(c); err != nil {
 			return err
 		}
 		if token != "" {
@@ -108,6 +110,9 @@ func (s *Server) authenticate(c *call, ticket string) error {
 	}
 	if ticket != "" {
 		return errNoTicketHere
+	}
+	if token = s.cookieToken(c.Request()); token != "" {
+		return s.authenticateCookie(c, token, formToken)
 	}
 	return errNoCredentials
 }

@@ -52,8 +52,11 @@ type Config struct {
 	SignUp   SignUp // default SignUpAuto
 	Loopback bool   // the server can be reached on loopback addresses only
 
+	Pages []Page // served beside the API
+
 	// TrustedProxies are the address ranges whose X-Forwarded-For is believed.
-	// None by default: the address of a client is that of its connection.
+	// None by default: the address of a client is that of its connection. Their
+	// X-Forwarded-Proto is believed too: it says whether a cookie is for TLS only.
 	TrustedProxies []netip.Prefix
 
 	// AccessLog logs every request at level Info. Otherwise requests are logged

@@ -17,6 +17,8 @@
 //  6. With max_bytes no page of the log and no frame of a stream is longer, in
 //     whatever form; with coalesce nothing is lost and no ending comes later.
 //  7. Nothing runs on that Close does not end and wait for.
+//  8. What a browser sends by itself is no proof of what its user wants: a cookie
+//     alone changes nothing, whichever site's page made the call.
 //
 // There is no SQL here, and no goroutine that outlives its request except the
 // live streams', which Close owns.

@@ -113,6 +113,10 @@ type Acks struct {
 	// Delivered Seqs by conversation id, at most 1,000.
 	Delivered Watermarks `json:"delivered,omitempty,omitzero"`
 
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
+
 	// Read Seqs by conversation id, at most 1,000.
 	Read Watermarks `json:"read,omitempty,omitzero"`
 }
@@ -187,6 +191,10 @@ type ConversationList struct {
 type ConversationPatch struct {
 	// AccessToken The token, for clients that cannot set the Authorization header.
 	AccessToken AccessToken `json:"access_token,omitempty,omitzero"`
+
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
 
 	// Title No control characters. May be empty.
 	Title string `json:"title"`
@@ -280,6 +288,10 @@ type EventPage struct {
 	// More There is more right now. Ask again at once.
 	More bool `json:"more"`
 }
+
+// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+type FormToken = string
 
 // Handle A user's unique name.
 //
@@ -385,6 +397,10 @@ type Limits struct {
 
 // Me defines model for Me.
 type Me struct {
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
+
 	// ReadReceipts Whether others are told what I have read.
 	ReadReceipts bool `json:"read_receipts"`
 
@@ -398,6 +414,10 @@ type Me struct {
 type MePatch struct {
 	// AccessToken The token, for clients that cannot set the Authorization header.
 	AccessToken AccessToken `json:"access_token,omitempty,omitzero"`
+
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
 
 	// ReadReceipts Whether others are told what I have read. Delivery is always told.
 	ReadReceipts bool `json:"read_receipts"`
@@ -488,6 +508,10 @@ type NewConversation struct {
 	// Example: m-1
 	ClientId ClientID `json:"client_id,omitempty,omitzero"`
 
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
+
 	// History What somebody added later may read. `joined`, from their joining on; `all`, everything.
 	History NewConversationHistory `json:"history,omitempty,omitzero"`
 	Kind    NewConversationKind    `json:"kind"`
@@ -510,6 +534,10 @@ type NewMembers struct {
 	// AccessToken The token, for clients that cannot set the Authorization header.
 	AccessToken AccessToken `json:"access_token,omitempty,omitzero"`
 
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
+
 	// Members Handles.
 	Members []Handle `json:"members"`
 }
@@ -526,6 +554,10 @@ type NewMessage struct {
 	// Example: m-1
 	ClientId ClientID `json:"client_id"`
 
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
+
 	// ReplyTo The seq of a message in the same conversation.
 	ReplyTo int64 `json:"reply_to,omitempty,omitzero"`
 
@@ -535,6 +567,10 @@ type NewMessage struct {
 
 // NewSession defines model for NewSession.
 type NewSession struct {
+	// Cookie For pages of this server: the session goes into a cookie that scripts cannot read, in place of `token`. Only for requests whose `Origin`, or `Referer`
+	// where there is no `Origin`, is this server (else 403).
+	Cookie WantsCookie `json:"cookie,omitempty,omitzero"`
+
 	// DeviceName To tell sessions apart. No control characters.
 	DeviceName string `json:"device_name,omitempty,omitzero"`
 
@@ -551,10 +587,18 @@ type NewSession struct {
 type NewTicket struct {
 	// AccessToken The token, for clients that cannot set the Authorization header.
 	AccessToken AccessToken `json:"access_token,omitempty,omitzero"`
+
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
 }
 
 // NewUser defines model for NewUser.
 type NewUser struct {
+	// Cookie For pages of this server: the session goes into a cookie that scripts cannot read, in place of `token`. Only for requests whose `Origin`, or `Referer`
+	// where there is no `Origin`, is this server (else 403).
+	Cookie WantsCookie `json:"cookie,omitempty,omitzero"`
+
 	// DisplayName No control characters. The handle when absent.
 	DisplayName string `json:"display_name,omitempty,omitzero"`
 
@@ -660,8 +704,12 @@ type SessionList struct {
 
 // SignedIn defines model for SignedIn.
 type SignedIn struct {
-	// Token Told once. Keep it secret: it is the whole key to the account.
-	Token string `json:"token"`
+	// FormToken Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+	// when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+	FormToken FormToken `json:"form_token,omitempty,omitzero"`
+
+	// Token Told once. Keep it secret: it is the whole key to the account. Absent when a cookie was asked for, which then holds it.
+	Token string `json:"token,omitempty,omitzero"`
 	User  User   `json:"user"`
 }
 
@@ -695,6 +743,10 @@ type User struct {
 type UserList struct {
 	Users []User `json:"users"`
 }
+
+// WantsCookie For pages of this server: the session goes into a cookie that scripts cannot read, in place of `token`. Only for requests whose `Origin`, or `Referer`
+// where there is no `Origin`, is this server (else 403).
+type WantsCookie = bool
 
 // Watermarks Seqs by conversation id, at most 1,000.
 type Watermarks map[string]int64

@@ -89,6 +89,7 @@ func (s *Server) routes(operations map[string]*operation) (http.Handler, error) 
 		middlewares[id] = []echo.MiddlewareFunc{s.begin(op)}
 	}
 	RegisterHandlersWithOptions(withHead{e}, s, RegisterHandlersOptions{OperationMiddlewares: middlewares})
+	s.registerPages(e)
 	return e, s.registerDocs(e)
 }
 

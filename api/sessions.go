@@ -23,6 +23,9 @@ func (s *Server) CreateSession(ec echo.Context) error {
 	if err := checkLine("device_name", body.DeviceName); err != nil {
 		return err
 	}
+	if body.Cookie && !s.fromOwnPage(c.Request()) {
+		return errCookieElsewhere
+	}
 	forgive, err := s.signIns.attempt(body.Handle, c.RealIP(), s.auth.now())
 	if err != nil {
 		return err
@@ -35,7 +38,7 @@ func (s *Server) CreateSession(ec echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.startSession(c, user, passwordHash, body.DeviceName)
+	return s.startSession(c, user, passwordHash, body.DeviceName, body.Cookie)
 }
 
 // checkPassword finds the account of a handle and a password, and the hash that
@@ -56,11 +59,16 @@ func (s *Server) checkPassword(c *call, handle, password string) (store.User, st
 }
 
 // startSession makes a session, if the password is still the one that was
-// proved, and tells its token.
-func (s *Server) startSession(c *call, user store.User, passwordHash, deviceName string) error {
+// proved, and tells its token, to the caller or to a cookie.
+func (s *Server) startSession(c *call, user store.User, passwordHash, deviceName string, cookie bool) error {
 	token, hash := newToken(user.ID)
-	if _, err := s.store.SignIn(c.ctx, user.ID, passwordHash, hash, deviceName); err != nil {
+	session, err := s.store.SignIn(c.ctx, user.ID, passwordHash, hash, deviceName)
+	if err != nil {
 		return err
+	}
+	if cookie {
+		s.setCookie(c, token)
+		return s.answer(c, http.StatusCreated, SignedIn{User: userView(user), FormToken: s.auth.FormToken(user.ID, session.ID)})
 	}
 	return s.answer(c, http.StatusCreated, SignedIn{User: userView(user), Token: token})
 }
@@ -93,6 +101,9 @@ func (s *Server) EndSession(ec echo.Context, sessionID string) error {
 		return err
 	}
 	s.poller.Revoke(c.who.User.ID, id) // which tells auth too
+	if c.cookie && id == c.who.Session.ID {
+		s.setCookie(c, "")
+	}
 	return s.noContent(c)
 }
 

@@ -20,6 +20,9 @@ func (s *Server) CreateUser(ec echo.Context) error {
 	if err := s.bind(c, &body); err != nil {
 		return err
 	}
+	if body.Cookie && !s.fromOwnPage(c.Request()) {
+		return errCookieElsewhere
+	}
 	if err := CheckPassword(body.Password); err != nil {
 		return err
 	}
@@ -42,7 +45,7 @@ func (s *Server) CreateUser(ec echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.startSession(c, user, hash, "")
+	return s.startSession(c, user, hash, "", body.Cookie)
 }
 
 // signUpOpen reports whether the sender of r may make an account.
@@ -107,12 +110,16 @@ func (s *Server) UpdateMe(ec echo.Context) error {
 }
 
 func (s *Server) answerMe(c *call, user store.User) error {
-	return s.answer(c, http.StatusOK, Me{
+	me := Me{
 		User:         userView(user),
 		Role:         user.Role,
 		ReadReceipts: user.ReadReceipts,
 		Session:      c.sessionView(c.who.Session),
-	})
+	}
+	if c.cookie {
+		me.FormToken = s.auth.FormToken(user.ID, c.who.Session.ID)
+	}
+	return s.answer(c, http.StatusOK, me)
 }
 
 func userView(u store.User) User {

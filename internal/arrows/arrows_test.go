@@ -34,6 +34,7 @@ var rules = []rule{
 	{"store", []string{"internal/planted"}},
 	{"poller", []string{"store", "internal/eventjson", "internal/planted"}},
 	{"api", []string{"store", "poller", "internal/eventjson", "internal/planted"}},
+	{"web", nil},
 	// Small shared parts, and support for tests.
 	{"internal/arrows", nil},
 	{"internal/planted", nil},
@@ -44,13 +45,14 @@ var rules = []rule{
 	{"internal/fire", nil},    // tests only
 	{"internal/e2e", nil},     // tests only
 	{"internal/foreign", nil}, // tests only
+	{"internal/pages", nil},   // tests only
 	{"internal/devices", nil}, // tests only
 	{"internal/bench", []string{"store", "store/sqlite", "store/postgres"}},
 	{"internal/torture/history", nil},
 	{"internal/torture/check", []string{"internal/torture/history"}},
 	{"internal/torture/netfault", nil},
 	{"internal/torture", []string{"internal/torture/..."}},
-	{"cmd", []string{"api", "poller", "store", "store/...", "internal/..."}},
+	{"cmd", []string{"api", "poller", "store", "store/...", "web", "internal/..."}},
 }
 
 // banned is what a folder may not import from elsewhere.

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"holdline/internal/harness"
 )
 
 // browse opens a page of the folder page in a fresh Chromium without a window,
@@ -24,7 +26,7 @@ import (
 // own.
 func browse(t *testing.T, page string, given map[string]string) <-chan []byte {
 	t.Helper()
-	path, err := program("chromium", "chromium-browser", "google-chrome")
+	path, err := harness.Program("chromium", "chromium-browser", "google-chrome")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,13 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"holdline/internal/harness"
 )
 
 // curl reads lines with curl -N and hands them on. The channel closes when
 // curl has ended.
 func curl(t *testing.T, args ...string) <-chan string {
 	t.Helper()
-	path, err := program("curl")
+	path, err := harness.Program("curl")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,17 +2,17 @@ package foreign
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"holdline/internal/harness"
 )
 
 // patience bounds every wait for something that must happen soon.
@@ -33,42 +33,13 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// install brings what is missing on this machine, as for all tests.
-var install = sync.OnceValue(func() error {
-	if out, err := exec.Command(filepath.Join("..", "..", ".ci", "install")).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	return nil
-})
-
-// program finds a program by the names that it goes by.
-func program(names ...string) (string, error) {
-	find := func() string {
-		for _, name := range names {
-			if path, err := exec.LookPath(name); err == nil {
-				return path
-			}
-		}
-		return ""
-	}
-	path := find()
-	if path != "" {
-		return path, nil
-	}
-	err := install()
-	if path = find(); path != "" {
-		return path, nil
-	}
-	return "", errors.Join(fmt.Errorf("this test needs %s", names[0]), err)
-}
-
 // minNode is the oldest Node.js that the EventSource of npm is made for.
 const minNode = 20
 
 // nodeProgram is a Node.js of at least that age: the system's, or the one that
 // npm itself brings to systems with an older one.
 var nodeProgram = sync.OnceValues(func() (string, error) {
-	path, err := program("node")
+	path, err := harness.Program("node")
 	if err != nil {
 		return "", err
 	}
@@ -80,7 +51,7 @@ var nodeProgram = sync.OnceValues(func() (string, error) {
 	if _, err := fmt.Sscanf(string(out), "v%d.", &major); err == nil && major >= minNode {
 		return path, nil
 	}
-	npx, err := program("npx")
+	npx, err := harness.Program("npx")
 	if err != nil {
 		return "", err
 	}
@@ -100,7 +71,7 @@ var nodeFolder = sync.OnceValues(func() (dir string, err error) {
 	if _, err := nodeProgram(); err != nil {
 		return "", err
 	}
-	npm, err := program("npm")
+	npm, err := harness.Program("npm")
 	if err != nil {
 		return "", err
 	}

@@ -1,0 +1,8 @@
+// Package pages uses Holdline's pages in real browsers, as people do: with a
+// keyboard, on the real program. It holds tests only.
+//
+// The legacy page runs in Chromium, from which everything has been taken first
+// that an old browser may lack, down to JSON, addEventListener and the methods of
+// ECMAScript 5, once with localStorage and cookies and once without; and in a
+// WebKit of 2016.
+package pages

@@ -1,0 +1,98 @@
+package pages
+
+import (
+	_ "embed"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"holdline/internal/harness"
+)
+
+//go:embed xdr.js
+var xdrScript string
+
+// elsewhere serves the page from another origin, as somebody does who has it on
+// their own site: it names the server in its meta element.
+func elsewhere(t *testing.T, server *harness.Server) string {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(client.CloseIdleConnections)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			http.Redirect(w, r, "legacy", http.StatusFound)
+			return
+		}
+		resp, err := client.Get(server.URL + r.URL.RequestURI())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		content, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+		w.WriteHeader(resp.StatusCode)
+		const meta = `<meta name="holdline-server" content="`
+		_, _ = io.WriteString(w, strings.Replace(string(content), meta, meta+server.URL+"/", 1)) // the browser may be gone
+	}))
+	t.Cleanup(site.Close)
+	return site.URL
+}
+
+// On another origin, through XDomainRequest: everything goes by GET and POST, in
+// envelopes, with tickets that run out.
+func TestLegacyPageByXDomainRequest(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true, Args: []string{"--ticket-ttl=4s"}})
+	site := elsewhere(t, server)
+	profile := newProfile(t, old(false)+xdrScript)
+	ann := profile.arrive(site, "ann")
+	if ann.text("location.origin") == server.URL {
+		t.Fatal("this is no other origin")
+	}
+	ann.write("handle", "ann")
+	ann.press("Tab")
+	ann.enterText("wrong password")
+	ann.press("Enter")
+	ann.until("the error, out of its envelope", shows("state", "Wrong handle or password"))
+	ann.enter("join")
+	bob := server.SignUp("bob")
+	ann.start("bob", "")
+	ann.until("the talk", shows("title", "bob"))
+	ann.say("across origins")
+	ann.until("accepted", shows("messages", "across origins")+" && !("+shows("messages", "sending")+")")
+	talk := bob.Direct("ann")
+	bob.MustSend(talk, "1", "and back")
+	ann.until("live", shows("messages", "and back"))
+
+	server.Kill()
+	ann.say("into the void")
+	server = server.Again()
+	bob = bob.At(server)
+	ann.until("sent again", shows("messages", "into the void")+" && !("+shows("messages", "sending")+")")
+	ann.until("another ticket", "window.requested.join('\\n').match(/tickets/g).length > 1")
+	bob.MustSend(talk, "2", "with another ticket")
+	ann.until("live again", shows("messages", "with another ticket"))
+	if log := bob.AllEvents(talk); len(log) != 5 {
+		t.Errorf("the log: %+v", log)
+	}
+
+	ann.reach(el("leave"))
+	ann.press("Enter")
+	ann.until("signed out", visible("door"))
+	asked := ann.text("window.requested.join('\\n')")
+	for line := range strings.Lines(asked) {
+		if !strings.HasPrefix(line, "XDR ") || strings.Contains(line, "hl_") {
+			t.Errorf("asked for %s", line)
+		}
+	}
+	if !strings.Contains(asked, "method=DELETE") {
+		t.Errorf("signed out by %s", asked)
+	}
+	ann.unmarked()
+}

@@ -1,0 +1,106 @@
+// Messages that the server has not accepted yet, oldest first. Each is sent under
+// its client_id until there is a certain answer, so that it is stored once.
+
+var outbox = [];
+var sending = false;
+var outFailures = 0;
+
+function outKey(id) {
+  return 'holdline.out.' + me.id + '.' + id;
+}
+
+// Halves of surrogate pairs, which old browsers can cut, and NUL are refused.
+function clean(text) {
+  return text.replace(/[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]|\x00/g, function (c) {
+    return c.length == 2 ? c : '\ufffd';
+  });
+}
+
+function send(k, text) {
+  var m = {id: now().toString(36) + '-' + random() + random(), to: k.id, text: clean(text), at: now()};
+  keep(outKey(m.id), toJSON({to: m.to, text: m.text, at: m.at}));
+  outbox.push(m);
+  if (k == open) {
+    addUnsent(m);
+    toEnd();
+  }
+  pump();
+}
+
+// openOutbox takes up what an earlier page has left, or one that is still there:
+// sent twice, a message is stored once.
+function openOutbox() {
+  var keys = keptKeys(outKey('')), i;
+  function restore(key) {
+    var m = fromJSON(kept(key));
+    m.id = key.substring(outKey('').length);
+    if (/^[\w\-]+$/.test(m.id) && /^\w+$/.test(m.to) && typeof m.text == 'string') outbox.push(m);
+  }
+  for (i = 0; i < keys.length; i++) attempt(function () { restore(keys[i]); });
+  outbox.sort(function (a, b) { return a.at - b.at; });
+  pump();
+}
+
+function addUnsent(m) {
+  m.sender_id = me.id;
+  m.row = $('messages').appendChild(rowOf(m));
+  refusal(m);
+}
+
+function refusal(m) {
+  m.tick.className = m.refused ? 'tick bad' : 'tick';
+  say(m.tick, m.refused ? 'not sent: ' + m.refused : 'sending');
+}
+
+function showUnsent(k) {
+  for (var i = 0; i < outbox.length; i++) if (outbox[i].to == k.id) addUnsent(outbox[i]);
+}
+
+function firstUnsent() {
+  for (var i = 0; i < outbox.length; i++) if (open && outbox[i].to == open.id) return outbox[i].row || null;
+  return null;
+}
+
+// settle removes a message that is stored, whoever told us.
+function settle(id) {
+  for (var i = 0; i < outbox.length; i++) {
+    if (outbox[i].id == id) {
+      keep(outKey(id), null);
+      if (outbox[i].row && outbox[i].row.parentNode) outbox[i].row.parentNode.removeChild(outbox[i].row);
+      outbox.splice(i, 1);
+      return;
+    }
+  }
+}
+
+function unsent() {
+  for (var i = 0; i < outbox.length; i++) if (!outbox[i].refused) return outbox[i];
+}
+
+function pump() {
+  var m = unsent();
+  if (!m || sending) return;
+  sending = true;
+  ask(true, 'POST', 'v1/conversations/' + m.to + '/messages', {client_id: m.id, text: m.text}, function (status, body, retry) {
+    var k = convs[m.to];
+    function go() {
+      sending = false;
+      if (me) pump();
+    }
+    if (status == 200 || status == 201) {
+      outFailures = 0;
+      settle(m.id);
+      // Before the poll tells of it; its event is passed over then.
+      if (k && k.list) insert(k, body);
+      return go();
+    }
+    if (!status || status == 408 || status == 429 || status > 499) {
+      if (status) problem(status, body);
+      return setTimeout(go, 1000 * pause(++outFailures, retry));
+    }
+    m.refused = body.detail || 'refused';
+    keep(outKey(m.id), null);
+    if (m.row) refusal(m);
+    go();
+  });
+}

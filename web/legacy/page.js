@@ -1,0 +1,196 @@
+// The page itself: signing in and out, and what its buttons do.
+
+// cookies tells whether this browser keeps any; the session goes into one if so.
+function cookies() {
+  document.cookie = 'holdline_t=1';
+  var yes = document.cookie.indexOf('holdline_t=1') >= 0;
+  document.cookie = 'holdline_t=; expires=Thu, 01 Jan 1970 00:00:00 GMT';
+  return yes && !far;
+}
+
+function signedOut() {
+  leaveTabs();
+  me = null;
+  session = {};
+  convs = {};
+  open = null;
+  outbox = [];
+  waiting = [];
+  sending = false;
+  if (asking) asking();
+  asking = null;
+  if (acking > 0) clearTimeout(acking);
+  acking = 0;
+  acks = {};
+  names = {};
+  wanted = {};
+  say($('list'), '');
+  say($('messages'), '');
+  document.title = 'Holdline';
+  document.body.className = 'out';
+  show('door', true);
+  show('home', false);
+  show('talk', false);
+  show('me', false);
+  $('handle').focus();
+}
+
+function signedIn(user) {
+  me = user;
+  $('password').value = '';
+  know(user);
+  label($('name'), user.id);
+  document.body.className = '';
+  show('door', false);
+  show('home', true);
+  show('me', true);
+  state('');
+  fit();
+  openOutbox();
+  join();
+}
+
+// enter signs in or up. Where the cookie does not come back, which only trying
+// tells, the session is a token that is gone with the page.
+function enter(path, cookie) {
+  var body = {handle: $('handle').value, password: $('password').value};
+  if (cookie) body.cookie = true;
+  state('\u2026');
+  call('POST', path, body, function (status, answer) {
+    if (status == 403 && cookie && answer.field == 'cookie') return enter(path, false);
+    if (status != 201) return problem(status, answer);
+    session = cookie ? {form: answer.form_token} : {token: answer.token};
+    if (cookie) return resume(function () { enter('v1/sessions', false); });
+    signedIn(answer.user);
+  });
+}
+
+function leave() {
+  if (unsent() && !window.confirm('There are messages that were not sent. Sign out and lose them?')) return;
+  ask(true, 'DELETE', 'v1/sessions/current', null, function (status, body) {
+    if (status != 204) return problem(status, body);
+    var keys = keptKeys(outKey('')), i;
+    for (i = 0; i < keys.length; i++) keep(keys[i], null);
+    if (local) keep(tabKey('news'), null);
+    signedOut();
+    state('Signed out.');
+  });
+}
+
+var starting = {};
+
+// startTalk opens the direct conversation with one person, or makes a group.
+function startTalk() {
+  var handles = $('people').value.toLowerCase().match(/[^\s,;@]+/g) || [], title = $('group').value;
+  var body = {kind: handles.length == 1 && !title ? 'direct' : 'group', members: handles};
+  if (!handles.length) return state('Name at least one handle.');
+  if (body.kind == 'group') {
+    body.title = clean(title);
+    // Asked again without an answer, it is the same group.
+    if (starting.key != toJSON(body)) starting = {key: toJSON(body), id: 'g-' + now().toString(36) + random()};
+    body.client_id = starting.id;
+  }
+  ask(true, 'POST', 'v1/conversations', body, function (status, answer) {
+    if (status != 200 && status != 201) return problem(status, answer);
+    $('people').value = $('group').value = '';
+    starting = {};
+    state('');
+    if (!convs[answer.id] || !convs[answer.id].row) put(answer);
+    arrange();
+    openTalk(answer.id);
+  });
+}
+
+function submitText() {
+  var text = $('text').value;
+  if (!open || !/\S/.test(text)) return;
+  $('text').value = '';
+  send(open, text);
+  $('text').focus();
+}
+
+// The address names a conversation by its id; anything else in it is ignored.
+function openHash() {
+  var m = /^#c=([0-9A-Za-z]{11})$/.exec(window.location.hash);
+  if (!me) return;
+  if (m && convs[m[1]]) {
+    if (convs[m[1]] != open) openTalk(m[1]);
+  } else if (!m && open) {
+    closeTalk();
+  }
+}
+
+function looked() {
+  blurred = false;
+  seen();
+  if (me && leading && !local && !stopPoll) poll();
+}
+
+function on(id, event, does) {
+  $(id)['on' + event] = function (e) {
+    does(e || window.event);
+    return false;
+  };
+}
+
+function begin() {
+  var metas = document.getElementsByTagName('meta'), i;
+  for (i = 0; i < metas.length; i++) if (metas[i].name == 'holdline-server') server = metas[i].content || '';
+  far = /^https?:/.test(server);
+  openKept();
+  on('door', 'submit', function () { enter('v1/sessions', cookies()); });
+  on('join', 'click', function () { enter('v1/users', cookies()); });
+  on('leave', 'click', leave);
+  on('start', 'submit', startTalk);
+  on('write', 'submit', submitText);
+  on('back', 'click', closeTalk);
+  on('older', 'click', function () { if (open) load(open); });
+  on('all', 'click', function () {
+    shown += 100;
+    arrange();
+  });
+  $('text').onkeydown = function (e) {
+    e = e || window.event;
+    if (e.keyCode != 13 || e.shiftKey) return true;
+    submitText();
+    return false;
+  };
+  $('log').onscroll = function () {
+    pinned = atEnd();
+    seen();
+  };
+  window.onresize = fit;
+  window.onhashchange = openHash;
+  window.onfocus = looked;
+  window.onblur = function () { blurred = true; };
+  document.onvisibilitychange = looked;
+  window.onstorage = document.onstorage = function () { if (me && local) look(); };
+  window.onunload = window.onpagehide = leaveTabs;
+  // Back, from where the browser had put it.
+  window.onpageshow = function () { if (me && !leaseTimer) join(); };
+  call('GET', 'v1/server', null, function (status, body) {
+    if (status != 200) return;
+    show('join', body.sign_up == 'open');
+    ticketAge = body.limits.ticket_seconds;
+  });
+  resume(function () {
+    show('door', true);
+    $('handle').focus();
+  });
+}
+
+// resume goes on with the session of the cookie; without one, by what is otherwise.
+function resume(otherwise) {
+  call('GET', 'v1/me', null, function (status, body, retry) {
+    if (status == 200) {
+      session = {form: body.form_token};
+      return signedIn(body.user);
+    }
+    session = {};
+    if (status == 401) return otherwise();
+    lost(status, body);
+    setTimeout(function () { resume(otherwise); }, 1000 * pause(++failures, retry));
+  });
+}
+
+begin();

@@ -1,0 +1,191 @@
+// What the page shows. All that people wrote comes through text nodes.
+
+function $(id) {
+  return document.getElementById(id);
+}
+
+function show(id, yes) {
+  $(id).className = yes ? '' : 'off';
+}
+
+function make(tag, className, text) {
+  var e = document.createElement(tag);
+  if (className) e.className = className;
+  if (text) e.appendChild(document.createTextNode(text));
+  return e;
+}
+
+function say(e, text) {
+  while (e.firstChild) e.removeChild(e.firstChild);
+  e.appendChild(document.createTextNode(text));
+}
+
+// state tells how things are, in one line; '' when there is nothing to tell.
+function state(text) {
+  var e = $('state');
+  if ((e.firstChild ? e.firstChild.nodeValue : '') == text) return;
+  say(e, text);
+  fit();
+}
+
+function problem(status, body) {
+  state(status && body.detail || 'The server does not answer. Try again.');
+}
+
+// The line breaks of old browsers, which have no pre-wrap.
+function lines(e, text) {
+  // Not split by an expression: Internet Explorer leaves out what is empty.
+  var parts = text.replace(/\r\n?/g, '\n').split('\n'), i;
+  for (i = 0; i < parts.length; i++) {
+    if (i) e.appendChild(make('br'));
+    e.appendChild(document.createTextNode(parts[i]));
+  }
+  return e;
+}
+
+function two(n) {
+  return n < 10 ? '0' + n : n;
+}
+
+function when(time) {
+  var m = /^(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)/.exec(time || ''), d, t;
+  if (!m) return '';
+  d = new Date(Date.UTC(m[1], m[2] - 1, m[3], m[4], m[5], m[6]));
+  t = two(d.getHours()) + ':' + two(d.getMinutes());
+  if (d.toDateString() == new Date().toDateString()) return t;
+  return d.getFullYear() + '-' + two(d.getMonth() + 1) + '-' + two(d.getDate()) + ' ' + t;
+}
+
+// fit gives the log the height that is left. Android before 3 scrolls only pages.
+function fit() {
+  var h = window.innerHeight || document.documentElement.clientHeight, log = $('log'), narrow = $('way').offsetHeight > 0;
+  if (!me || /Android [12]\./.test(navigator.userAgent)) return;
+  h -= $('top').offsetHeight;
+  log.style.height = Math.max(90, h - 4 - $('way').offsetHeight - $('title').offsetHeight - $('write').offsetHeight) + 'px';
+  $('home').style.height = narrow ? 'auto' : h + 'px';
+  $('home').style.overflow = narrow ? 'visible' : 'auto';
+  if (pinned) toEnd();
+}
+
+// pinned is whether the reader is at the end of the log, and wants to stay there.
+var pinned = true;
+
+function atEnd() {
+  var log = $('log');
+  return log.scrollTop + log.clientHeight > log.scrollHeight - 40;
+}
+
+function toEnd() {
+  pinned = true;
+  $('log').scrollTop = $('log').scrollHeight;
+}
+
+// Names by id, and the elements that wait for one.
+var names = {};
+var wanted = {};
+
+function know(user) {
+  var id = user.id, nodes = wanted[id] || [], i;
+  names[id] = user.display_name && user.display_name != user.handle ? user.display_name + ' (' + user.handle + ')' : user.handle;
+  wanted[id] = [];
+  for (i = 0; i < nodes.length; i++) say(nodes[i], names[id]);
+}
+
+// label shows somebody's name in an element, as soon as it is known.
+function label(e, id) {
+  say(e, names[id] || '\u2026');
+  if (names[id]) return;
+  if (wanted[id]) return wanted[id].push(e);
+  wanted[id] = [e];
+  ask(false, 'GET', 'v1/users/' + id, null, function (status, body) {
+    if (status == 200) know(body);
+    else delete wanted[id];
+  });
+}
+
+// paint brings a conversation's line in the list up to date.
+function paint(k) {
+  var a, h = [k.name], i;
+  if (!k.row) {
+    k.row = make('li');
+    a = k.link = make('a');
+    a.href = '#c=' + k.id;
+    a.onclick = function () {
+      openTalk(k.id);
+      return false;
+    };
+    a.appendChild(k.count = make('span'));
+    a.appendChild(k.name = make('b'));
+    a.appendChild(k.line = make('span', 'last'));
+    k.row.appendChild(a);
+    h = [k.name];
+  }
+  k.link.className = k == open ? 'open' : '';
+  k.count.className = k.unread ? 'count' : 'off';
+  say(k.count, k.unread ? String(k.unread) : '');
+  say(k.line, k.preview || '\u00a0');
+  if (k == open) h.push($('title'));
+  for (i = 0; i < h.length; i++) {
+    if (k.kind == 'direct' && k.partner) label(h[i], k.partner);
+    else say(h[i], k.title || (k.kind == 'direct' ? '\u2026' : 'Group without a title'));
+  }
+}
+
+var shown = 50;
+
+// arrange orders the list, newest first, moving only what has to move.
+function arrange() {
+  var order = [], list = $('list'), at = list.firstChild, focused, unread = 0, id, i, row;
+  attempt(function () { focused = document.activeElement; });
+  for (id in convs) if (has(convs, id) && convs[id].row) order.push(convs[id]);
+  order.sort(function (a, b) {
+    return a.at < b.at ? 1 : a.at > b.at ? -1 : 0;
+  });
+  for (i = 0; i < order.length; i++) {
+    unread += order[i].unread;
+    if (i >= shown) continue;
+    row = order[i].row;
+    if (row == at) at = at.nextSibling;
+    else list.insertBefore(row, at);
+  }
+  while (at) {
+    row = at;
+    at = at.nextSibling;
+    list.removeChild(row);
+  }
+  show('all', order.length > shown);
+  document.title = (unread ? '(' + unread + ') ' : '') + 'Holdline';
+  if (focused && focused.parentNode && focused.parentNode.parentNode == list && document.activeElement != focused) focused.focus();
+}
+
+// rowOf makes the element of a message.
+function rowOf(m) {
+  var mine = m.sender_id == me.id, li = make('li', mine ? 'mine' : ''), who;
+  if (mine) {
+    m.tick = li.appendChild(make('span', 'tick'));
+  } else {
+    label(who = li.appendChild(make('span', 'who')), m.sender_id);
+    li.appendChild(document.createTextNode(' '));
+  }
+  li.appendChild(make('span', 'when', when(m.accepted_at) || '\u00a0'));
+  li.appendChild(lines(make('div', 'text'), m.text));
+  return li;
+}
+
+// tick shows how far the others have got with a message of ours.
+function tick(k, m) {
+  var delivered = 0, read = 0, others = k.kind == 'direct' ? 1 : k.people - 1, id, word = 'accepted';
+  function of(n) {
+    return others == 1 ? '' : ' ' + n + (others > 0 ? '/' + others : '');
+  }
+  for (id in k.marks) {
+    if (has(k.marks, id) && id != me.id) {
+      if (k.marks[id].delivered >= m.seq) delivered++;
+      if (k.marks[id].read >= m.seq) read++;
+    }
+  }
+  if (read) word = 'read' + of(read);
+  else if (delivered) word = 'delivered' + of(delivered);
+  m.tick.className = 'tick' + (read ? ' read' : '');
+  say(m.tick, word);
+}

@@ -1,0 +1,99 @@
+// Several tabs of one user: the one that has the lease polls, and hands each
+// answer on to the others through localStorage.
+
+var tab = random();
+var leading = false;
+var told = 0;
+var syncing = null;
+var leaseTimer = 0;
+var leaseSeconds = 8;
+
+function tabKey(name) {
+  return 'holdline.' + name + '.' + me.id;
+}
+
+function readKey(name) {
+  return attempt(function () { return fromJSON(kept(tabKey(name))); }) || {};
+}
+
+// join follows the inbox, in the lead or behind another tab.
+function join() {
+  told = local ? readKey('news').n || 0 : 0;
+  syncing = [];
+  connect(caughtUp);
+}
+
+// caughtUp goes on behind a snapshot, with what was told while it came.
+function caughtUp() {
+  var pages = syncing || [], i;
+  syncing = null;
+  for (i = 0; i < pages.length; i++) apply(pages[i]);
+  if (!leaseTimer) leaseTimer = setInterval(look, 2000);
+  look();
+}
+
+// look renews the lease, or takes it when nobody has it, or follows.
+function look() {
+  var lease, t = now();
+  if (!me) return;
+  if (!local) {
+    leading = true;
+    return goOn();
+  }
+  follow();
+  lease = readKey('lead');
+  if (lease.tab && lease.tab != tab && t < lease.until && lease.until < t + 2000 * leaseSeconds) {
+    if (leading) hangUp();
+    leading = false;
+    return;
+  }
+  keep(tabKey('lead'), toJSON({tab: tab, until: t + 1000 * leaseSeconds}));
+  if (leading) return goOn();
+  // Two may have written; the later one has it.
+  setTimeout(function () {
+    if (!me || leading || readKey('lead').tab != tab) return;
+    leading = true;
+    goOn();
+  }, 100 + 100 * Math.random());
+}
+
+function goOn() {
+  if (!syncing && !pollTimer) poll();
+}
+
+function publish(page) {
+  if (!local) return;
+  told = (readKey('news').n || 0) + 1;
+  keep(tabKey('news'), toJSON({n: told, tab: tab, cursor: page.cursor, page: page}));
+  // Too much for the store: the others find their way by the number.
+  if (readKey('news').n != told) keep(tabKey('news'), toJSON({n: told}));
+  // What people wrote does not stay. Who has missed it sees by the number.
+  setTimeout(function () {
+    if (me && readKey('news').n == told) keep(tabKey('news'), toJSON({n: told}));
+  }, 5000);
+}
+
+function follow() {
+  var news = readKey('news'), n = news.n || 0;
+  if (n == told || news.tab == tab) return;
+  if (news.page && n == told + 1) {
+    told = n;
+    if (syncing) return syncing.push(news.page);
+    apply(news.page);
+    cursor = news.cursor;
+    return;
+  }
+  // Something was missed.
+  told = n;
+  if (syncing) return;
+  syncing = [];
+  connect(caughtUp);
+}
+
+function leaveTabs() {
+  hangUp();
+  clearInterval(leaseTimer);
+  leaseTimer = 0;
+  if (me && leading && local) keep(tabKey('lead'), null);
+  leading = false;
+}
