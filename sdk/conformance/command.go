@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	_ "modernc.org/sqlite" // the database whose epoch restore renews
 
 	holdline "holdline/sdk/go"
@@ -109,8 +110,13 @@ func wanted(status int) func(answered, error) error {
 	}
 }
 
+// saying is how many messages bob has on their way at once.
+const saying = 16
+
 // say has bob say something, Count times (1 if absent), each of at least Bytes bytes.
 func (w *World) say(ctx context.Context, id string, c Command) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(saying)
 	for range max(1, c.Count) {
 		w.said++
 		text := c.Text
@@ -118,11 +124,12 @@ func (w *World) say(ctx context.Context, id string, c Command) error {
 			text = fmt.Sprintf("message %d, ünïcode\r\n\ndata: of two lines ", w.said)
 		}
 		text += strings.Repeat("x", max(0, c.Bytes-len(text)))
-		if _, err := w.people[Bob].Send(ctx, id, text, holdline.SendOptions{}); err != nil {
+		group.Go(func() error {
+			_, err := w.people[Bob].Send(ctx, id, text, holdline.SendOptions{})
 			return err
-		}
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // again ends the server by a signal, does something to its database, and starts it again.

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -42,14 +43,37 @@ func newFront(target string) (*front, error) {
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(u) },
 		FlushInterval: -1,
 		ErrorLog:      quiet,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 16},
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 16, DialContext: dialSmall},
 	}
-	f.server = &http.Server{Handler: f, ErrorLog: quiet} //nolint:gosec // loopback only
+	f.server = &http.Server{ //nolint:gosec // loopback only
+		Handler: f, ErrorLog: quiet,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			small(conn)
+			return ctx
+		},
+	}
 	go func() {
 		defer close(f.done)
 		_ = f.server.Serve(listener) // ends with close
 	}()
 	return f, nil
+}
+
+// dialSmall and small keep what lies in the kernel's buffers small, so that a client that stands still is felt by the
+// server, as over a real network.
+func dialSmall(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err == nil {
+		small(conn)
+	}
+	return conn, err
+}
+
+func small(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(64 << 10) // the default will do too, for less
+		_ = tcp.SetWriteBuffer(64 << 10)
+	}
 }
 
 func (f *front) close() error {

@@ -52,7 +52,7 @@ type Sees struct {
 	Resets    int    `json:"resets,omitempty" yaml:"resets"`
 	Transport string `json:"transport,omitempty" yaml:"transport"`
 	Struck    int    `json:"struck,omitempty" yaml:"struck"`
-	Delivered bool   `json:"delivered,omitempty" yaml:"delivered"`
+	Connects  int    `json:"connects,omitempty" yaml:"connects"`
 }
 
 // Table returns the situations.

@@ -81,6 +81,8 @@ func (w *World) open(ctx context.Context) error {
 	}
 	w.process = &process{program: w.o.Program, address: address, args: append([]string{
 		"torture", "serve", "--clock", clock, "--listen", address, "--database", "sqlite:" + w.database(), "--signup", "open", "--drain-timeout", "2s",
+		// The server notices that a stream was cut at its next heartbeat; a sweep cuts hundreds before that.
+		"--max-waiting-per-user", "10000",
 	}, w.o.Server...)}
 	if err := w.process.start(ctx); err != nil {
 		return err
