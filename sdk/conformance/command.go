@@ -24,6 +24,7 @@ type Command struct {
 	Text         string `json:"text,omitempty" yaml:"text"`
 	Count        int    `json:"count,omitempty" yaml:"count"`
 	Bytes        int    `json:"bytes,omitempty" yaml:"bytes"`
+	Fill         string `json:"fill,omitempty" yaml:"fill"` // one byte; x if empty
 	Kind         string `json:"kind,omitempty" yaml:"kind"`
 	From         int    `json:"from,omitempty" yaml:"from"`
 	To           int    `json:"to,omitempty" yaml:"to"`
@@ -115,6 +116,10 @@ const saying = 16
 
 // say has bob say something, Count times (1 if absent), each of at least Bytes bytes.
 func (w *World) say(ctx context.Context, id string, c Command) error {
+	fill := c.Fill
+	if fill == "" {
+		fill = "x"
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(saying)
 	for range max(1, c.Count) {
@@ -123,7 +128,7 @@ func (w *World) say(ctx context.Context, id string, c Command) error {
 		if text == "" {
 			text = fmt.Sprintf("message %d, ünïcode\r\n\ndata: of two lines ", w.said)
 		}
-		text += strings.Repeat("x", max(0, c.Bytes-len(text)))
+		text += strings.Repeat(fill, max(0, c.Bytes-len(text)))
 		group.Go(func() error {
 			_, err := w.people[Bob].Send(ctx, id, text, holdline.SendOptions{})
 			return err
