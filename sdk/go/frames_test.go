@@ -1,6 +1,7 @@
 package holdline
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -108,4 +109,29 @@ func TestPace(t *testing.T) {
 	if d := p.after(1, time.Hour); d < 5*time.Second || d > 5500*time.Millisecond {
 		t.Errorf("%v where an hour was asked for", d)
 	}
+}
+
+// However the bytes come, the same passes, and only up to the end of a frame.
+func FuzzWholeFrames(f *testing.F) {
+	f.Add([]byte("event: message\r\ndata: {}\r\n\r\nid: 1\r\rdata\n\n"), 3)
+	f.Add([]byte("\xef\xbb\xbfdata: 1\n\ndata: 2"), 1)
+	f.Fuzz(func(t *testing.T, stream []byte, cut int) {
+		read := func(r io.Reader) string {
+			b, err := io.ReadAll(newWholeFrames(io.NopCloser(r), time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b)
+		}
+		all := read(bytes.NewReader(stream))
+		if read(iotest.OneByteReader(bytes.NewReader(stream))) != all {
+			t.Error("it depends on how the bytes come")
+		}
+		if all != "" && !strings.HasSuffix(all, "\n\n") || strings.ContainsRune(all, '\r') {
+			t.Errorf("%q passed", all)
+		}
+		if part := read(bytes.NewReader(stream[:min(len(stream), max(0, cut))])); !strings.HasPrefix(all, part) {
+			t.Errorf("%q passed of a part", part)
+		}
+	})
 }

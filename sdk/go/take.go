@@ -44,7 +44,7 @@ func (f *follower) readStream(ctx context.Context) error {
 
 // streamEnded is why a stream ended. One that ends in order is to be come back to.
 func (f *follower) streamEnded(err error) error {
-	var refused *refusal
+	var refused *refusalError
 	if errors.As(err, &refused) {
 		f.hint = refused.answer.retryAfter()
 		return f.refusedCursor(err)
