@@ -5,6 +5,7 @@ import type { components, paths } from "./schema.gen.ts";
 export type Event = components["schemas"]["Event"];
 export type Conversation = components["schemas"]["Conversation"];
 export type Receipt = components["schemas"]["InboxReceipt"];
+export type MessagePage = components["schemas"]["MessagePage"];
 export type Snapshot = components["schemas"]["InboxSnapshot"];
 
 /** Where the server is, and who asks. */

@@ -1,5 +1,5 @@
 import type { components } from "./schema.gen.ts";
-import type { Event, Holdline, Receipt, Snapshot } from "./client.ts";
+import type { Event, Holdline, MessagePage, Receipt, Snapshot } from "./client.ts";
 import { FrameParser, type Frame } from "./eventstream.ts";
 import { mediaType, PassingError, ProblemError, readAnswer, refuse, SilenceError, type Problem } from "./problem.ts";
 
@@ -69,6 +69,20 @@ export async function readPage(target: Target, wait: number): Promise<Page> {
     items.push({ kind: "event", event, cursor: n === page.events.length - 1 ? page.cursor : undefined });
   });
   return { items, cursor: page.cursor };
+}
+
+/** Reads the latest messages of a conversation, and the cursor behind them. */
+export async function readMessages({ holdline, conversation, signal }: Target): Promise<MessagePage> {
+  const limit = AbortSignal.timeout(pollGrace);
+  const response = await holdline.request(`/v1/conversations/${encodeURIComponent(conversation!)}/messages`, {
+    headers: { Accept: "application/json" },
+    signal: signal ? AbortSignal.any([signal, limit]) : limit,
+  });
+  const page = await readAnswer<MessagePage>(response);
+  if (!Array.isArray(page.messages) || typeof page.cursor !== "string") {
+    throw new PassingError("an answer that is not a page");
+  }
+  return page;
 }
 
 export interface StreamTiming {

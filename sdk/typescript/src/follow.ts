@@ -1,7 +1,7 @@
 import { Backoff, sleep, type BackoffOptions } from "./backoff.ts";
 import type { Acks } from "./acks.ts";
-import type { Event, Holdline, Receipt, Snapshot } from "./client.ts";
-import { readPage, readStream, type Taken, type Target } from "./connection.ts";
+import type { Event, Holdline, MessagePage, Receipt, Snapshot } from "./client.ts";
+import { readMessages, readPage, readStream, type Taken, type Target } from "./connection.ts";
 import { Places } from "./places.ts";
 import { PassingError, ProblemError, SilenceError } from "./problem.ts";
 
@@ -10,7 +10,9 @@ export interface FollowOptions {
   conversation?: string;
   /** Where to go on: a cursor that an earlier item had. */
   cursor?: string;
-  /** Of an inbox without a cursor: what comes after now (with a snapshot), or everything there is. Default `now`. */
+  /** With a cursor: up to which seq each conversation is complete, so that a gap shows from the first event on. */
+  positions?: Iterable<readonly [conversation: string, seq: number]>;
+  /** Without a cursor: what comes after now, behind a snapshot, or everything there is. Default `now`. */
   from?: "now" | "start";
   /** `auto` streams, and polls for a while where a stream does not get through. Default `auto`. */
   transport?: "auto" | "stream" | "poll";
@@ -45,6 +47,8 @@ export type State =
 export type Item =
   /** Of an inbox's first connect: what to draw a screen from. */
   | { kind: "snapshot"; snapshot: Snapshot; cursor: string | undefined }
+  /** Of a conversation's first connect: its latest messages as they are now. */
+  | { kind: "messages"; messages: MessagePage; conversation: string; cursor: string }
   /** The next event of its conversation. A `cursor`, where there is one, covers this and all before: keep it. */
   | { kind: "event"; event: Event; cursor: string | undefined }
   /** How far a member has received and read. Only the latest counts. */
@@ -92,6 +96,9 @@ export class Follower implements AsyncIterable<Item> {
     this.#cursor = options.cursor;
     this.#backoff = new Backoff(backoff);
     this.#streamAgain = streamAgain;
+    for (const [conversation, seq] of options.positions ?? []) {
+      this.#places.know(conversation, seq);
+    }
   }
 
   /** The latest cursor: behind everything that the iteration has given. */
@@ -110,6 +117,7 @@ export class Follower implements AsyncIterable<Item> {
       signal?.throwIfAborted();
       let wait = 0;
       try {
+        yield* this.#begin();
         yield* this.#streams() ? this.#stream() : this.#poll();
         wait = this.#backoff.failed(this.#retry);
       } catch (error) {
@@ -146,6 +154,18 @@ export class Follower implements AsyncIterable<Item> {
       from: this.#cursor === undefined ? from : undefined,
       signal: this.#options.signal,
     };
+  }
+
+  /** A conversation's first connect; an inbox's answer begins with a snapshot by itself. */
+  async *#begin(): AsyncGenerator<Item, void, undefined> {
+    const { conversation, from } = this.#options;
+    if (conversation === undefined || from === "start" || this.#cursor !== undefined) {
+      return;
+    }
+    const messages = await readMessages(this.#target());
+    this.#places.know(conversation, messages.last_seq);
+    yield { kind: "messages", messages, conversation, cursor: messages.cursor };
+    this.#cursor = messages.cursor;
   }
 
   async *#stream(): AsyncGenerator<Item, void, undefined> {
@@ -210,8 +230,8 @@ export class Follower implements AsyncIterable<Item> {
             this.#places.know(id, last_seq); // what it shows is not given again
           }
         }
-        this.#cursor = taken.cursor ?? this.#cursor;
         yield taken;
+        this.#cursor = taken.cursor ?? this.#cursor;
         return;
       case "receipt":
         yield taken;

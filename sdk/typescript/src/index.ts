@@ -1,4 +1,4 @@
-export { connect, type ConnectOptions, type Conversation, type Event, type Holdline, type Receipt, type Snapshot } from "./client.ts";
+export { connect, type ConnectOptions, type Conversation, type Event, type Holdline, type MessagePage, type Receipt, type Snapshot } from "./client.ts";
 export { newClientId, send, type SendOptions } from "./send.ts";
 export { follow, Follower, type FollowOptions, type Item, type State, type Timing } from "./follow.ts";
 export { Acks, type AcksOptions } from "./acks.ts";
