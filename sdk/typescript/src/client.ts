@@ -20,7 +20,7 @@ export interface ConnectOptions {
 
 /** A server and who asks it: `api` has every call of the contract, with its types. */
 export interface Holdline {
-  readonly api: Client<paths>;
+  readonly api: Client<paths, "application/json">;
   /** Asks for a path of the server, with the token. Any status is an answer. */
   request(path: string, init?: RequestInit): Promise<Response>;
 }
@@ -30,7 +30,7 @@ export function connect({ server, token, fetch = globalThis.fetch }: ConnectOpti
   const base = server.replace(/\/+$/, "");
   const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
   return {
-    api: createClient<paths>({ baseUrl: base, headers: authorization, fetch: (request) => fetch(request) }),
+    api: createClient<paths, "application/json">({ baseUrl: base, headers: authorization, fetch: (request) => fetch(request) }),
     request: (path, init = {}) =>
       fetch(base + path, { ...init, cache: "no-store", headers: { ...authorization, ...(init.headers as Record<string, string>) } }),
   };
