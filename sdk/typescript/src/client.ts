@@ -8,6 +8,9 @@ export type Receipt = components["schemas"]["InboxReceipt"];
 export type MessagePage = components["schemas"]["MessagePage"];
 export type Snapshot = components["schemas"]["InboxSnapshot"];
 
+/** The answers that `api` gives types to; lines of text are asked for by `request`. */
+type Media = "application/json" | "application/problem+json";
+
 /** Where the server is, and who asks. */
 export interface ConnectOptions {
   /** The server's address without `/v1`, for example `https://chat.example.org`. */
@@ -20,7 +23,7 @@ export interface ConnectOptions {
 
 /** A server and who asks it: `api` has every call of the contract, with its types. */
 export interface Holdline {
-  readonly api: Client<paths, "application/json">;
+  readonly api: Client<paths, Media>;
   /** Asks for a path of the server, with the token. Any status is an answer. */
   request(path: string, init?: RequestInit): Promise<Response>;
 }
@@ -30,7 +33,7 @@ export function connect({ server, token, fetch = globalThis.fetch }: ConnectOpti
   const base = server.replace(/\/+$/, "");
   const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
   return {
-    api: createClient<paths, "application/json">({ baseUrl: base, headers: authorization, fetch: (request) => fetch(request) }),
+    api: createClient<paths, Media>({ baseUrl: base, headers: authorization, fetch: (request) => fetch(request) }),
     request: (path, init = {}) =>
       fetch(base + path, { ...init, cache: "no-store", headers: { ...authorization, ...(init.headers as Record<string, string>) } }),
   };
