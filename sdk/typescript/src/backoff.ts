@@ -4,6 +4,8 @@ export interface BackoffOptions {
   first?: number;
   /** The longest wait of all. Default 30,000. */
   most?: number;
+  /** The longest that the server may ask for. Default 600,000. */
+  mostAsked?: number;
 }
 
 /**
@@ -13,11 +15,13 @@ export interface BackoffOptions {
 export class Backoff {
   readonly #first: number;
   readonly #most: number;
+  readonly #mostAsked: number;
   #failures = 0;
 
-  constructor({ first = 1000, most = 30_000 }: BackoffOptions = {}) {
+  constructor({ first = 1000, most = 30_000, mostAsked = 600_000 }: BackoffOptions = {}) {
     this.#first = first;
     this.#most = most;
+    this.#mostAsked = mostAsked;
   }
 
   /** Forgets the failures. */
@@ -25,11 +29,11 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** How long to wait now; `atLeast` is what the server has asked for. */
-  failed(atLeast = 0): number {
+  /** How long to wait now, on top of what the server has asked for. */
+  failed(asked = 0): number {
     const longest = Math.min(this.#most, this.#first * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 30);
-    return atLeast + longest * (0.5 + Math.random() / 2);
+    return Math.min(asked, this.#mostAsked) + longest * (0.5 + Math.random() / 2);
   }
 }
 

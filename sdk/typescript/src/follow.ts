@@ -206,7 +206,8 @@ export class Follower implements AsyncIterable<Item> {
   async *#poll(): AsyncGenerator<Item, void, undefined> {
     let told = false;
     while (!this.#streams()) {
-      const page = await readPage(this.#target(), this.#timing.wait);
+      // The first answer shows that polls get through: it is not waited for.
+      const page = await readPage(this.#target(), told ? this.#timing.wait : 0);
       this.#backoff.succeeded();
       if (!told) {
         told = true;
