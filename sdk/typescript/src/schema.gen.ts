@@ -627,17 +627,30 @@ export interface components {
             password: string;
             /** @description No control characters. The handle when absent. */
             display_name?: string;
+            cookie?: components["schemas"]["WantsCookie"];
         };
         SignedIn: {
             user: components["schemas"]["User"];
-            /** @description Told once. Keep it secret: it is the whole key to the account. */
-            token: string;
+            /** @description Told once. Keep it secret: it is the whole key to the account. Absent when a cookie was asked for, which then holds it. */
+            token?: string;
+            form_token?: components["schemas"]["FormToken"];
         };
+        /**
+         * @description For pages of this server: the session goes into a cookie that scripts cannot read, in place of `token`. Only for requests whose `Origin`, or `Referer`
+         *     where there is no `Origin`, is this server (else 403).
+         */
+        WantsCookie: boolean;
+        /**
+         * @description Proves that a call with a cookie comes from a page that can read this server's answers. Bound to the session, and told only where the cookie is used:
+         *     when it is made, and by `GET /v1/me`. Goes into the header `Holdline-Form-Token` or the body field `form_token`.
+         */
+        FormToken: string;
         NewSession: {
             handle: components["schemas"]["Handle"];
             password: components["schemas"]["Password"];
             /** @description To tell sessions apart. No control characters. */
             device_name?: string;
+            cookie?: components["schemas"]["WantsCookie"];
         };
         Session: {
             id: components["schemas"]["ID"];
@@ -659,6 +672,7 @@ export interface components {
             /** @description Whether others are told what I have read. Delivery is always told. */
             read_receipts: boolean;
             access_token?: components["schemas"]["AccessToken"];
+            form_token?: components["schemas"]["FormToken"];
         };
         Me: {
             user: components["schemas"]["User"];
@@ -667,9 +681,11 @@ export interface components {
             /** @description The caller's role on this server: `owner` or `user`. */
             role: string;
             session: components["schemas"]["Session"];
+            form_token?: components["schemas"]["FormToken"];
         };
         NewTicket: {
             access_token?: components["schemas"]["AccessToken"];
+            form_token?: components["schemas"]["FormToken"];
         };
         Ticket: {
             /** @description Opaque; safe in a query. */
@@ -692,6 +708,7 @@ export interface components {
              */
             history: "joined" | "all";
             access_token?: components["schemas"]["AccessToken"];
+            form_token?: components["schemas"]["FormToken"];
         };
         Conversation: {
             id: components["schemas"]["ID"];
@@ -742,6 +759,7 @@ export interface components {
             /** @description No control characters. May be empty. */
             title: string;
             access_token?: components["schemas"]["AccessToken"];
+            form_token?: components["schemas"]["FormToken"];
         };
         Member: {
             user: components["schemas"]["User"];
@@ -762,6 +780,7 @@ export interface components {
             /** @description Handles. */
             members: components["schemas"]["Handle"][];
             access_token?: components["schemas"]["AccessToken"];
+            form_token?: components["schemas"]["FormToken"];
         };
         NewMessage: {
             client_id: components["schemas"]["ClientID"];
@@ -773,6 +792,7 @@ export interface components {
              */
             reply_to?: number;
             access_token?: components["schemas"]["AccessToken"];
+            form_token?: components["schemas"]["FormToken"];
         };
         /**
          * @description An entry of a conversation's log, immutable. One flat object; which fields are there depends on `type`. Ignore types you do not know
@@ -808,6 +828,8 @@ export interface components {
              * @description When it was accepted. Never falls along a seq.
              */
             accepted_at?: string;
+            /** @description True where `max_bytes` has cut text, title or members short; else absent. */
+            truncated?: boolean;
             user_id?: components["schemas"]["ID"];
             /** @description Of `member`: `added`, `removed`, `left` or `role`. */
             action?: string;
@@ -818,6 +840,70 @@ export interface components {
             kind?: string;
             /** @description Of `created`: the first members, the creator too. */
             members?: components["schemas"]["ID"][];
+        };
+        /**
+         * @description An `Event` with `compact=1`. Everything is as in the event, or left out where the reader knows it:
+         *
+         *     `type`, where it is `message`. `conversation_id`, in the log of one conversation; in an inbox, where it is that of the event before in this answer or
+         *     stream. `sender_id`, where the event before in this answer or stream was by the same sender in the same conversation. `accepted_at`, where it is less than a minute from the
+         *     time that this answer or stream told last, by an `accepted_at` or the `at` of a heartbeat.
+         */
+        CompactEvent: {
+            conversation_id?: components["schemas"]["ID"];
+            /** Format: int64 */
+            seq: number;
+            /** Format: int64 */
+            through_seq?: number;
+            type?: string;
+            sender_id?: components["schemas"]["ID"];
+            client_id?: components["schemas"]["ClientID"];
+            text?: string;
+            /** Format: int64 */
+            reply_to?: number;
+            /** Format: date-time */
+            accepted_at?: string;
+            truncated?: boolean;
+            user_id?: components["schemas"]["ID"];
+            action?: string;
+            role?: string;
+            title?: string;
+            kind?: string;
+            members?: components["schemas"]["ID"][];
+        };
+        /** @description An `EventPage` with `compact=1`. */
+        CompactEventPage: {
+            events: components["schemas"]["CompactEvent"][];
+            cursor: components["schemas"]["Cursor"];
+            /** @description Absent where it is false. */
+            more?: boolean;
+            /**
+             * Format: int64
+             * @description Absent where it is the seq of `cursor`.
+             */
+            last_seq?: number;
+        };
+        /** @description An `InboxPage` with `compact=1`. A snapshot is as without. */
+        CompactInboxPage: {
+            events: components["schemas"]["CompactEvent"][];
+            /** @description Absent where there are none. Without their times. */
+            receipts?: components["schemas"]["InboxReceipt"][];
+            cursor: components["schemas"]["InboxCursor"];
+            /** @description Absent where it is false. */
+            more?: boolean;
+            /** @description Receipts were left out by `max_bytes`. */
+            truncated?: boolean;
+            snapshot?: components["schemas"]["InboxSnapshot"];
+        };
+        /** @description Any answer with `envelope=1`. */
+        Envelope: {
+            /** @description The status that the answer would have had. */
+            status: number;
+            /** @description The answer's JSON, a problem's too; text/plain as a string; null where there is none. */
+            body: unknown;
+            /** @description Of text/plain: the header `Holdline-Cursor`. */
+            cursor?: string;
+            /** @description The header `Retry-After`, in seconds. */
+            retry_after?: number;
         };
         EventList: {
             events: components["schemas"]["Event"][];
@@ -866,7 +952,7 @@ export interface components {
             conversations: components["schemas"]["Conversation"][];
             /** @description Of the conversations listed that have at most 256 members. */
             receipts: components["schemas"]["InboxReceipt"][];
-            /** @description There are more conversations: go on with `GET /v1/conversations?after=` and `next`. */
+            /** @description There are more conversations: go on with `GET /v1/conversations?after=` and `next`, or from the first on where there is no `next`. */
             more: boolean;
             next?: components["schemas"]["ID"];
         };
@@ -876,6 +962,8 @@ export interface components {
             cursor: components["schemas"]["InboxCursor"];
             /** @description There is more right now. Ask again at once. */
             more: boolean;
+            /** @description Receipts were left out by `max_bytes`; else absent. */
+            truncated?: boolean;
             snapshot?: components["schemas"]["InboxSnapshot"];
         };
         /** @description A message as it is now. */
@@ -892,6 +980,8 @@ export interface components {
             reply_to?: number;
             /** Format: date-time */
             accepted_at: string;
+            /** @description True where `max_bytes` has cut the text short; else absent. */
+            truncated?: boolean;
             /**
              * Format: int64
              * @description The newest log event that this state includes. Ignore log events about this message up to it.
@@ -947,6 +1037,7 @@ export interface components {
             delivered?: components["schemas"]["Watermarks"];
             read?: components["schemas"]["Watermarks"];
             access_token?: components["schemas"]["AccessToken"];
+            form_token?: components["schemas"]["FormToken"];
         };
         /** @description Seqs by conversation id, at most 1,000. */
         Watermarks: {
@@ -1089,7 +1180,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Known and allowed in, but not allowed this (`forbidden`). */
+        /** @description Known and allowed in, but not allowed this (`forbidden`). Also a call with a cookie that another site's page could have made. */
         Forbidden: {
             headers: {
                 [name: string]: unknown;
@@ -1318,6 +1409,46 @@ export interface components {
         BeforeSeq: number;
         /** @description The most entries to answer. A page also ends at about 1 MiB. */
         Limit: number;
+        /**
+         * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+         *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+         *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+         *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+         *     640 is enough for this to hold of every event, so less is refused.
+         * @example 2048
+         */
+        MaxBytes: number;
+        /**
+         * @description The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+         *     radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+         *     reader is removed from the conversation.
+         *     On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+         * @example 5
+         */
+        Coalesce: number;
+        /**
+         * @description A comment of so many bytes comes before everything else, for clients that show nothing until they have received some: 2048 for XDomainRequest and old
+         *     XMLHttpRequest, 4096 for the old Android browser. With text/plain it is a line that begins with `#`.
+         * @example 2048
+         */
+        Pad: number;
+        /**
+         * @description 1: each event is followed by a comment, written together with it, for virus scanners that hold an event back until the next one begins. With
+         *     text/plain it is a line of `#`.
+         * @example 1
+         */
+        Nudge: number;
+        /**
+         * @description 1: leave out what the reader knows (`CompactEvent`). On streams the line `event: message` is left out too, and on the inbox's an `id:` comes by itself
+         *     after at most 16 events, and with each heartbeat: who returns with it may be given again what came after it, and ignores events whose seq is not above the last
+         *     that they have of the conversation. Heartbeats have `last_seq` and `at` only. No difference with text/plain.
+         * @example 1
+         */
+        Compact: number;
+        /** @description 1: answer 200 and an `Envelope`. Taken by every call that answers JSON; on streams and documents it is refused. */
+        Envelope: number;
+        /** @description On a POST: the method that is meant. */
+        Method: "DELETE" | "PATCH" | "PUT";
     };
     requestBodies: never;
     headers: {
@@ -1416,7 +1547,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
-            /** @description Sign-up is closed (`signup_closed`). */
+            /** @description Sign-up is closed (`signup_closed`), or a cookie was asked for from elsewhere (`forbidden`). */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1572,6 +1703,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -1661,6 +1793,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -1694,6 +1827,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
@@ -1733,6 +1867,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -1849,6 +1984,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["BodyTooLarge"];
@@ -2132,6 +2268,15 @@ export interface operations {
                 after?: number;
                 /** @description The most entries to answer. A page also ends at about 1 MiB. */
                 limit?: components["parameters"]["Limit"];
+                /**
+                 * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+                 *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+                 *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     640 is enough for this to hold of every event, so less is refused.
+                 * @example 2048
+                 */
+                max_bytes?: components["parameters"]["MaxBytes"];
             };
             header?: never;
             path: {
@@ -2249,6 +2394,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
@@ -2375,6 +2521,23 @@ export interface operations {
                 wait?: number;
                 /** @description The most entries to answer. A page also ends at about 1 MiB. */
                 limit?: components["parameters"]["Limit"];
+                /**
+                 * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+                 *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+                 *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     640 is enough for this to hold of every event, so less is refused.
+                 * @example 2048
+                 */
+                max_bytes?: components["parameters"]["MaxBytes"];
+                /**
+                 * @description The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+                 *     radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+                 *     reader is removed from the conversation.
+                 *     On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+                 * @example 5
+                 */
+                coalesce?: components["parameters"]["Coalesce"];
             };
             header?: never;
             path: {
@@ -2436,6 +2599,42 @@ export interface operations {
                  * @example 2-k7q
                  */
                 after?: components["parameters"]["AfterCursor"];
+                /**
+                 * @description A comment of so many bytes comes before everything else, for clients that show nothing until they have received some: 2048 for XDomainRequest and old
+                 *     XMLHttpRequest, 4096 for the old Android browser. With text/plain it is a line that begins with `#`.
+                 * @example 2048
+                 */
+                pad?: components["parameters"]["Pad"];
+                /**
+                 * @description 1: each event is followed by a comment, written together with it, for virus scanners that hold an event back until the next one begins. With
+                 *     text/plain it is a line of `#`.
+                 * @example 1
+                 */
+                nudge?: components["parameters"]["Nudge"];
+                /**
+                 * @description 1: leave out what the reader knows (`CompactEvent`). On streams the line `event: message` is left out too, and on the inbox's an `id:` comes by itself
+                 *     after at most 16 events, and with each heartbeat: who returns with it may be given again what came after it, and ignores events whose seq is not above the last
+                 *     that they have of the conversation. Heartbeats have `last_seq` and `at` only. No difference with text/plain.
+                 * @example 1
+                 */
+                compact?: components["parameters"]["Compact"];
+                /**
+                 * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+                 *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+                 *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     640 is enough for this to hold of every event, so less is refused.
+                 * @example 2048
+                 */
+                max_bytes?: components["parameters"]["MaxBytes"];
+                /**
+                 * @description The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+                 *     radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+                 *     reader is removed from the conversation.
+                 *     On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+                 * @example 5
+                 */
+                coalesce?: components["parameters"]["Coalesce"];
             };
             header?: {
                 /**
@@ -2497,6 +2696,23 @@ export interface operations {
                 wait?: number;
                 /** @description The most entries to answer. A page also ends at about 1 MiB. */
                 limit?: components["parameters"]["Limit"];
+                /**
+                 * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+                 *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+                 *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     640 is enough for this to hold of every event, so less is refused.
+                 * @example 2048
+                 */
+                max_bytes?: components["parameters"]["MaxBytes"];
+                /**
+                 * @description The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+                 *     radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+                 *     reader is removed from the conversation.
+                 *     On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+                 * @example 5
+                 */
+                coalesce?: components["parameters"]["Coalesce"];
             };
             header?: never;
             path?: never;
@@ -2557,6 +2773,42 @@ export interface operations {
                 cursor?: components["parameters"]["InboxCursor"];
                 /** @description Where a first connect begins. Not together with `cursor`. */
                 from?: components["parameters"]["InboxFrom"];
+                /**
+                 * @description A comment of so many bytes comes before everything else, for clients that show nothing until they have received some: 2048 for XDomainRequest and old
+                 *     XMLHttpRequest, 4096 for the old Android browser. With text/plain it is a line that begins with `#`.
+                 * @example 2048
+                 */
+                pad?: components["parameters"]["Pad"];
+                /**
+                 * @description 1: each event is followed by a comment, written together with it, for virus scanners that hold an event back until the next one begins. With
+                 *     text/plain it is a line of `#`.
+                 * @example 1
+                 */
+                nudge?: components["parameters"]["Nudge"];
+                /**
+                 * @description 1: leave out what the reader knows (`CompactEvent`). On streams the line `event: message` is left out too, and on the inbox's an `id:` comes by itself
+                 *     after at most 16 events, and with each heartbeat: who returns with it may be given again what came after it, and ignores events whose seq is not above the last
+                 *     that they have of the conversation. Heartbeats have `last_seq` and `at` only. No difference with text/plain.
+                 * @example 1
+                 */
+                compact?: components["parameters"]["Compact"];
+                /**
+                 * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
+                 *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
+                 *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
+                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     640 is enough for this to hold of every event, so less is refused.
+                 * @example 2048
+                 */
+                max_bytes?: components["parameters"]["MaxBytes"];
+                /**
+                 * @description The first event that a stream or a poll has waited for starts a wait of so many seconds; then all that came meanwhile is given at once, so that a
+                 *     radio wakes once. What was there already is given at once, and so is everything that waits when a heartbeat falls due, the stream or poll ends, or the
+                 *     reader is removed from the conversation.
+                 *     On a poll it goes with `wait`, and never beyond it. The same with text/plain.
+                 * @example 5
+                 */
+                coalesce?: components["parameters"]["Coalesce"];
             };
             header?: {
                 /** @description The `id:` of the last event received. Set by EventSource on reconnecting. What is no cursor gets `event: reset`. */

@@ -17,6 +17,8 @@ export interface SendOptions {
   backoff?: BackoffOptions;
 }
 
+const mayHaveEnded = new Set([401, 403, 404]);
+
 /** A new id for a message: 128 random bits. */
 export function newClientId(): string {
   // Not randomUUID, which browsers have on secure origins only.
@@ -28,11 +30,13 @@ export function newClientId(): string {
  * like say nothing, so the same message with the same `clientId` is sent again.
  *
  * Returns the event that the log holds. Throws {@link ProblemError} when the server refuses it, then it is certainly not
- * stored by this call; and {@link OutcomeUnknownError} when `signal` ended the repeating.
+ * stored; and {@link OutcomeUnknownError} when `signal` ended the repeating, or the user's session or membership has ended
+ * before the answer was certain.
  */
 export async function send(holdline: Holdline, conversation: string, text: string, options: SendOptions = {}): Promise<Event> {
   const { clientId = newClientId(), replyTo, signal, timeout = 20_000 } = options;
   const backoff = new Backoff(options.backoff);
+  let unknown = false; // an attempt may have stored it
   const body = JSON.stringify({ client_id: clientId, text, ...(replyTo === undefined ? {} : { reply_to: replyTo }) });
   for (;;) {
     try {
@@ -51,8 +55,10 @@ export async function send(holdline: Holdline, conversation: string, text: strin
       throw new PassingError("an answer that is not the message's own"); // a portal's, or a cache's
     } catch (error) {
       if (error instanceof ProblemError) {
-        throw error;
+        // What these speak of may have ended after the message was stored.
+        throw unknown && mayHaveEnded.has(error.problem.status) ? new OutcomeUnknownError(clientId, error) : error;
       }
+      unknown = true;
       try {
         await sleep(backoff.failed(error instanceof PassingError ? error.retryAfter : undefined), signal);
       } catch {

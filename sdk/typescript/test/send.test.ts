@@ -53,6 +53,13 @@ test("a refusal by the server is certain", async () => {
   assert.deepEqual(asked, [{ client_id: "mine", text: "hello", reply_to: 3 }]);
 });
 
+test("a membership that ended after an attempt leaves the outcome unknown", async () => {
+  const { holdline } = answering(() => problem(503, "unavailable"), () => problem(404, "not_found"));
+  await assert.rejects(send(holdline, "a/b", "hello", { clientId: "mine", backoff }), (e) => e instanceof OutcomeUnknownError && e.clientId === "mine");
+  const other = answering(() => problem(503, "unavailable"), () => problem(409, "client_id_reused"));
+  await assert.rejects(send(other.holdline, "a/b", "hello", { backoff }), (e) => e instanceof ProblemError);
+});
+
 test("who gives up is told the client_id", async () => {
   const stop = new AbortController();
   const { holdline } = answering(() => { stop.abort(); return problem(503, "unavailable", { "Retry-After": "3600" }); });
