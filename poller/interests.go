@@ -65,7 +65,7 @@ func (t *interests) pack(i store.Interest) (p packedInterest, err error) {
 
 func (p *packedInterest) bits() uint64 { return uint64(p.low) | uint64(p.high)<<32 }
 
-func (p *packedInterest) set(bits uint64) { p.low, p.high = uint32(bits), uint32(bits>>32) } //nolint:gosec // its two halves
+func (p *packedInterest) set(bits uint64) { p.low, p.high = uint32(bits), uint32(bits>>32) }
 
 func (p *packedInterest) is(bit uint64) bool { return p.bits()&bit != 0 }
 
@@ -81,7 +81,7 @@ func (t *interests) enter(u *inboxUser) {
 		t.people[u.number] = u
 		return
 	}
-	u.number = uint32(len(t.people)) //nolint:gosec // no memory holds so many
+	u.number = uint32(len(t.people))
 	t.people = append(t.people, u)
 }
 
@@ -116,7 +116,7 @@ func (t *interests) name(conversation store.ID) uint32 {
 			number = t.unused[last]
 			t.unused = t.unused[:last]
 		} else {
-			number = uint32(len(t.all)) //nolint:gosec // no memory holds so many
+			number = uint32(len(t.all))
 			t.all = append(t.all, followed{})
 		}
 		t.byID[conversation] = number

@@ -49,7 +49,7 @@ func TestInterestsAgainstPlainMaps(t *testing.T) {
 			if r.IntN(3) == 0 {
 				i := store.Interest{ConversationID: c, Slot: int64(r.IntN(1 << slotBits)), FromSeq: r.Int64N(1 << fromBits)}
 				found = append(found, i)
-				now[c] = interest{conversation: c, from: i.FromSeq, slot: int32(i.Slot), passed: plain[id][c].passed} //nolint:gosec // 22 bits
+				now[c] = interest{conversation: c, from: i.FromSeq, slot: int32(i.Slot), passed: plain[id][c].passed}
 			}
 		}
 		for c, old := range plain[id] {
