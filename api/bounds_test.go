@@ -155,8 +155,8 @@ func TestPagesWithinMaxBytes(t *testing.T) {
 	w := newWorld(t, nil)
 	ann, bob, c, log := w.long()
 	path := "/v1/conversations/" + c
-	for _, most := range []int{640, 1000, 5000, 1 << 20} {
-		for _, form := range []string{"", "&compact=1", "&envelope=1", "&envelope=1&compact=1"} {
+	for _, most := range []int{640, 5000, 1 << 20} {
+		for _, form := range []string{"", "&compact=1", "&envelope=1"} {
 			get := func(path string, v any) {
 				t.Helper()
 				a := w.must(200, request{method: "GET", path: fmt.Sprintf("%s&max_bytes=%d%s", path, most, form), token: bob.Token}, nil)

@@ -144,7 +144,7 @@ func TestEnvelopeLeavesTheConnectionUsable(t *testing.T) {
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	c := w.group(ann).Id
-	for range 3 {
+	for range 2 {
 		began := time.Now()
 		e := w.enveloped(request{method: "GET", path: "/v1/conversations/" + c + "/events?after=1&wait=1", token: ann.Token})
 		if e.Status != 200 || time.Since(began) > 10*time.Second {

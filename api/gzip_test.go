@@ -166,7 +166,7 @@ func TestStreamsAreCompressedByEvent(t *testing.T) {
 func TestStreamZip(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var zips sharedZips
-	for range 50 {
+	for range 8 {
 		z, out := new(streamZip), new(bytes.Buffer)
 		var r *gzip.Reader
 		var err error
