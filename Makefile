@@ -64,7 +64,7 @@ lint-go: $(GOLANGCI) $(STATICCHECK)
 # Whatever is in the tree must be what the generators make of it.
 .PHONY: lint-generated
 lint-generated:
-	@sums() { find . -name '*.gen.go' -exec sha256sum {} +; }; \
+	@sums() { find . \( -name node_modules -prune \) -o \( -name '*.gen.go' -o -name '*.gen.ts' \) -exec sha256sum {} +; }; \
 	before=$$(sums); $(MAKE) --no-print-directory generate; after=$$(sums); \
 	if [[ $$before != "$$after" ]]; then \
 		echo 'Generated code was out of date. It is up to date now: look at it and commit it.'; exit 1; \

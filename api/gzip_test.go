@@ -165,6 +165,7 @@ func TestStreamsAreCompressedByEvent(t *testing.T) {
 // Whatever is written, in whatever pieces, comes out whole as soon as it is written.
 func TestStreamZip(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
+	var zips sharedZips
 	for range 50 {
 		z, out := new(streamZip), new(bytes.Buffer)
 		var r *gzip.Reader
@@ -178,7 +179,11 @@ func TestStreamZip(t *testing.T) {
 			for i := range p {
 				p[i] = "abcdefg \n\xff"[random.IntN(1+random.IntN(10))]
 			}
-			z.write(out, p)
+			if r != nil && random.IntN(2) == 0 {
+				z.writeShared(out, p, &zips)
+			} else {
+				z.write(out, p)
+			}
 			want.Write(p)
 			if r == nil {
 				r, err = gzip.NewReader(out)
@@ -228,6 +233,47 @@ func TestCompressedMessagesAreShort(t *testing.T) {
 		if each := (out.Len() - begun) / (len(frames) - 1); each > most {
 			t.Errorf("compact %v: %d bytes a message", compact, each)
 		}
+	}
+}
+
+// Readers of one log are sent the same bytes, once they have the same behind them.
+func TestReadersShareWhatIsCompressed(t *testing.T) {
+	var zips sharedZips
+	frames := messageFrames(false)
+	readers, outs := make([]streamZip, 20), make([]bytes.Buffer, 20)
+	for i := range readers {
+		readers[i].write(&outs[i], []byte(strings.Repeat(": heartbeat\n", i+1))) // to each its own
+	}
+	for n, f := range frames {
+		var first []byte
+		for i := range readers {
+			from := outs[i].Len()
+			readers[i].writeShared(&outs[i], f, &zips)
+			if got := outs[i].Bytes()[from:]; i == 0 {
+				first = got
+			} else if n > 0 && !bytes.Equal(got, first) {
+				t.Fatalf("reader %d is sent other bytes", i)
+			}
+		}
+	}
+	for i := range readers {
+		readers[i].end(&outs[i])
+		if got := unzipped(t, outs[i].Bytes()); !bytes.HasSuffix(got, bytes.Join(frames, nil)) {
+			t.Errorf("reader %d got %q", i, got)
+		}
+	}
+}
+
+// BenchmarkSharedZip is a message to one more of many readers.
+func BenchmarkSharedZip(b *testing.B) {
+	var zips sharedZips
+	frames := messageFrames(false)
+	var z streamZip
+	var out bytes.Buffer
+	z.write(&out, frames[0])
+	for b.Loop() {
+		out.Reset()
+		z.writeShared(&out, frames[1], &zips)
 	}
 }
 

@@ -30,6 +30,7 @@ type Server struct {
 	handler   http.Handler
 	bareBody  *rule // of a body that holds an access_token at most
 	draining  atomic.Bool
+	zips      sharedZips
 
 	live // streams and waiting polls
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -46,6 +47,37 @@ func (z *streamZip) write(out *bytes.Buffer, p []byte) {
 		z.tail = append(z.tail[:0], z.tail[len(z.tail)-max(keep, 0):]...)
 	}
 	z.tail = append(z.tail, p[max(0, len(p)-zipTail):]...)
+}
+
+// writeShared is write for a frame that other readers are sent too: those who
+// have the same behind them are sent the same bytes. The frame alone is what
+// the next one refers to, so that readers of one log come to that.
+func (z *streamZip) writeShared(out *bytes.Buffer, p []byte, zips *sharedZips) {
+	zips.write(out, p, z.tail)
+	z.digest = crc32.Update(z.digest, crc32.IEEETable, p)
+	z.size += uint32(len(p))
+	z.tail = append(z.tail[:0], p[max(0, len(p)-zipTail):]...)
+}
+
+// sharedZips are the frames that were compressed lately.
+type sharedZips [64]atomic.Pointer[sharedZip]
+
+type sharedZip struct{ frame, tail, out []byte }
+
+// maxSharedZip is the longest frame that is kept: the others are rare.
+const maxSharedZip = 4 << 10
+
+func (s *sharedZips) write(out *bytes.Buffer, frame, tail []byte) {
+	slot := &s[crc32.ChecksumIEEE(frame)%uint32(len(s))]
+	if z := slot.Load(); z != nil && bytes.Equal(z.frame, frame) && bytes.Equal(z.tail, tail) {
+		out.Write(z.out)
+		return
+	}
+	from := out.Len()
+	_ = flate.StatelessDeflate(out, frame, false, tail)
+	if len(frame) <= maxSharedZip {
+		slot.Store(&sharedZip{frame, bytes.Clone(tail), bytes.Clone(out.Bytes()[from:])})
+	}
 }
 
 // end ends the member, so that its reader knows that nothing is missing.

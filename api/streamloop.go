@@ -199,6 +199,19 @@ func (st *stream) write(b []byte) {
 	releaseZip(out)
 }
 
+// writeShared is write for the bytes that all readers share.
+func (st *stream) writeShared(b []byte) {
+	if st.zip == nil {
+		st.writePlain(b)
+		return
+	}
+	out := zipBuffers.Get().(*bytes.Buffer)
+	out.Reset()
+	st.zip.writeShared(out, b, &st.server.zips)
+	st.writePlain(out.Bytes())
+	releaseZip(out)
+}
+
 // endZip ends what is compressed, if there is anything and somebody to read it.
 func (st *stream) endZip() {
 	if st.zip == nil || st.broken || st.zip.tail == nil {

@@ -51,7 +51,7 @@ func (s *conversationSource) give(st *stream) (wrote bool, err error) {
 		// The usual case: the bytes that all readers share, as they lie in memory.
 		if shared := b.frames[0].Shared(); shared != nil {
 			b.release()
-			st.write(shared)
+			st.writeShared(shared)
 			return true, err
 		}
 	}

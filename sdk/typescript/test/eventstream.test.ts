@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { FrameParser, type Frame } from "../src/eventstream.ts";
+
+const stream =
+  "\uFEFFretry: 1500\r\nevent: heartbeat\r\ndata: {}\r\n\r\n" +
+  ": a comment\n" +
+  "event: message\ndata: one\ndata:two\nid: 2-k7q\n\n" +
+  "id: alone\n\n" +
+  "data\rid:3\r\r" +
+  "unknown: field\ndata:  two spaces\nid: with\0null\nretry: soon\n\n" +
+  "event: message\ndata: cut off\nid: 9";
+
+const want: Frame[] = [
+  { event: "heartbeat", data: "{}", id: undefined },
+  { event: "message", data: "one\ntwo", id: "2-k7q" },
+  { event: "message", data: "", id: "3" },
+  { event: "message", data: " two spaces", id: undefined },
+];
+
+test("frames are the same wherever the stream is cut", () => {
+  for (let cut = 0; cut <= stream.length; cut++) {
+    const parser = new FrameParser();
+    const got = [...parser.push(stream.slice(0, cut)), ...parser.push(stream.slice(cut))];
+    assert.deepEqual(got, want, `cut at ${cut}`);
+    assert.equal(parser.retry, 1500);
+  }
+  const parser = new FrameParser();
+  assert.deepEqual(Array.from(stream).flatMap((c) => parser.push(c)), want, "one by one");
+});

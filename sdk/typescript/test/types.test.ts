@@ -1,0 +1,36 @@
+// What the compiler has to accept, and what it has to refuse: `npm run check` is the test.
+import { test } from "node:test";
+
+import { connect, follow, type Event, type Item } from "../src/index.ts";
+
+async function typed(): Promise<void> {
+  const holdline = connect({ server: "http://example.org", token: "t" });
+
+  const { data, error } = await holdline.api.GET("/v1/conversations/{conversation_id}/events", {
+    params: { path: { conversation_id: "c" }, query: { wait: 25, limit: 10 } },
+  });
+  const events: Event[] | undefined = data?.events;
+  const code: string | undefined = error?.code;
+  void events;
+  void code;
+
+  // @ts-expect-error a path that the contract does not have
+  await holdline.api.GET("/v1/nothing");
+  // @ts-expect-error a member that is missing
+  await holdline.api.POST("/v1/conversations", { body: { kind: "group" } });
+  // @ts-expect-error a parameter of another type
+  await holdline.api.GET("/v1/inbox", { params: { query: { wait: "long" } } });
+
+  for await (const item of follow(holdline, { transport: "auto" })) {
+    const known: Item = item;
+    void known;
+    if (item.kind === "event") {
+      const seq: number = item.event.seq;
+      void seq;
+      // @ts-expect-error an event has no snapshot
+      void item.snapshot;
+    }
+  }
+}
+
+test("types", () => void typed);

@@ -1,0 +1,82 @@
+package typescript
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"holdline/internal/harness"
+)
+
+// node is the Node.js that runs TypeScript as it stands; npx brings it.
+const node = "--package=node@22"
+
+// run runs a program in the copy of this folder that the packages are installed in.
+func run(t *testing.T, dir string, env []string, name string, args ...string) {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("this test needs %s, which comes with Node.js (Debian: apt-get install nodejs npm)", name)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
+
+// The SDK is checked by the compiler, its generated part is what openapi.yaml
+// says, and it passes its tests and the table that all SDKs share, against the
+// real server.
+func TestTypeScript(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "sdk", "typescript")
+	for _, name := range []string{"src", "test"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", ".npmrc"} {
+		b, err := os.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	contract, err := os.ReadFile("../../openapi.yaml")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "..", "..", "openapi.yaml"), contract, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, nil, "npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+
+	t.Run("generated code is up to date", func(t *testing.T) {
+		run(t, dir, nil, "npm", "run", "generate")
+		want, err := os.ReadFile("src/schema.gen.ts")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, "src", "schema.gen.ts"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) {
+			t.Error("src/schema.gen.ts is not what openapi.yaml says: run make generate")
+		}
+	})
+	t.Run("types", func(t *testing.T) {
+		run(t, dir, nil, "npm", "run", "check")
+		run(t, dir, nil, "npm", "run", "build")
+	})
+	t.Run("tests", func(t *testing.T) {
+		control := filepath.Join(t.TempDir(), "conformance")
+		run(t, ".", nil, "go", "build", "-o", control, "../conformance/cmd")
+		run(t, dir, []string{"HOLDLINE_CONFORMANCE=" + control, "HOLDLINE_PROGRAM=" + harness.Binary(t)},
+			"npx", "--yes", node, "--", "node", "--test", "--test-reporter=spec", "test/*.test.ts")
+	})
+}
