@@ -15,7 +15,7 @@ type operation struct {
 	public bool // needs no credentials
 	ticket bool // a ticket will do
 	stream bool // answers an event stream, whose endings are told inside a 200
-	secret bool // answers a token or a ticket
+	secret bool // answers a token, a ticket or a form token
 	held   bool // may wait for news, so that no request timeout applies
 
 	query map[string]param
