@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 // newWorld starts a server with ann, bob and their conversations.
 func newWorld(t *testing.T, args ...string) *conformance.World {
 	t.Helper()
-	w, err := conformance.NewWorld(t.Context(), conformance.Options{Program: harness.Binary(t), Server: args, Folder: t.TempDir()})
+	w, err := conformance.NewWorld(t.Context(), conformance.Options{Program: harness.Plain(t), Server: args, Folder: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +68,7 @@ type runner struct {
 	world  *conformance.World
 	client *holdline.Client
 	app    *application
+	held   bool // the application stands still
 }
 
 func newRunner(t *testing.T, s conformance.Situation) *runner {
@@ -78,7 +79,10 @@ func newRunner(t *testing.T, s conformance.Situation) *runner {
 
 func (r *runner) run() {
 	r.t.Helper()
-	r.t.Cleanup(r.app.leave)
+	r.t.Cleanup(func() {
+		r.release()
+		r.app.leave()
+	})
 	for i, step := range r.s.Steps {
 		if err := r.step(step); err != nil {
 			r.t.Fatalf("step %d (%s %s%s): %v\n%s", i+1, step.Do, step.Kind, step.Await, err, r.app)
@@ -86,6 +90,13 @@ func (r *runner) run() {
 	}
 	r.app.leave()
 	r.check()
+}
+
+func (r *runner) release() {
+	if r.held {
+		r.held = false
+		r.app.gate.Unlock()
+	}
 }
 
 func (r *runner) step(s conformance.Step) error {
@@ -96,8 +107,9 @@ func (r *runner) step(s conformance.Step) error {
 		r.app.leave()
 	case "hold":
 		r.app.gate.Lock()
+		r.held = true
 	case "release":
-		r.app.gate.Unlock()
+		r.release()
 	case "await":
 		return r.await(s)
 	case "send":
@@ -209,7 +221,7 @@ func (r *runner) send(s conformance.Step) error {
 		outcome = problem.Code
 	}
 	if outcome != s.Outcome || outcome == "accepted" && (err != nil || event.Text != s.Text) {
-		return fmt.Errorf("the outcome is %s, %v, and not %s", outcome, err, s.Outcome)
+		return fmt.Errorf("the outcome is %s and not %s: %w", outcome, s.Outcome, err)
 	}
 	count := 0
 	for _, e := range r.do("logs").Logs[r.world.ID("room")] {

@@ -213,7 +213,10 @@ func TestLeaving(t *testing.T) {
 		streams(w, r, true, heartbeat(3), entryFrame(1), entryFrame(2), entryFrame(3))
 	})
 	o := one(holdline.FollowOptions{FromStart: true})
-	for range c.Follow(t.Context(), o) {
+	for _, err := range c.Follow(t.Context(), o) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -228,12 +231,12 @@ func TestLeaving(t *testing.T) {
 	}
 	func() {
 		defer func() {
-			if recover() == nil {
+			if recover() == nil { // a nil error makes a *runtime.PanicNilError
 				t.Error("the panic was swallowed")
 			}
 		}()
-		for range c.Follow(t.Context(), o) {
-			panic("in the loop")
+		for _, err := range c.Follow(t.Context(), o) {
+			panic(err)
 		}
 	}()
 }
@@ -253,5 +256,31 @@ func TestHastyAnswersArePaced(t *testing.T) {
 	}
 	if n := len(s.called()); n < 3 || n > 8 {
 		t.Errorf("%d polls", n)
+	}
+}
+
+// A cursor covers what was given, and nothing that is still to come: in the middle of an inbox's page it is the one
+// before, in a conversation's that of the event.
+func TestCursorsInTheMiddleOfAPage(t *testing.T) {
+	t.Parallel()
+	_, c := serve(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		events := []holdline.Event{entry(2), entry(3), {ConversationId: cid, Seq: 4, ThroughSeq: 6, Type: "hidden"}}
+		if r.URL.Path == eventsPath {
+			says(w, http.StatusOK, holdline.EventPage{Events: events, Cursor: "6-epo", FirstSeq: 1, LastSeq: 6})
+			return
+		}
+		receipts := []holdline.InboxReceipt{{ConversationId: cid, UserId: "u", ReadSeq: 1}, {ConversationId: cid, UserId: "v", ReadSeq: 1}}
+		says(w, http.StatusOK, holdline.InboxPage{Events: events, Receipts: receipts, Cursor: "new"})
+	})
+	for conversation, want := range map[string][]string{cid: {"2-epo", "3-epo", "6-epo"}, "": {"1-epo", "1-epo", "1-epo", "1-epo", "new"}} {
+		var cursors []string
+		o := holdline.FollowOptions{Conversation: conversation, Cursor: "1-epo", Transport: holdline.LongPoll}
+		_, err := follow(t, c, o, func(all []string, u holdline.Update) bool {
+			cursors = append(cursors, u.Cursor)
+			return len(all) == len(want)
+		})
+		if err != nil || !slices.Equal(cursors, want) {
+			t.Errorf("%q: %q and %v instead of %q", conversation, cursors, err, want)
+		}
 	}
 }

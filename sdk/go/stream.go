@@ -58,7 +58,7 @@ func (c *Client) openStream(ctx context.Context, path string, query url.Values, 
 // close ends the connection and waits for its goroutine.
 func (s *stream) close() {
 	s.cancel()
-	for range s.frames { //nolint:revive // until it is closed
+	for range s.frames { // until it is closed
 	}
 }
 
@@ -97,7 +97,7 @@ func (t *streamTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = io.ReadCloser(newBody(resp, t.idle))
+	resp.Body = newBody(resp, t.idle)
 	return resp, nil
 }
 
