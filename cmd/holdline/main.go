@@ -34,6 +34,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	Migrate migrateCmd `cmd:"" help:"Bring a database's schema up to date, making the database's tables if there are none. serve does this too."`
 	User    userCmd    `cmd:"" help:"Manage accounts. All of it works while a server runs on the same database."`
+	Chat    chatCmd    `cmd:"" help:"Chat in the terminal, or in lines of text."`
 	Bench   benchCmd   `cmd:"" help:"Measure sending, receiving, fan-out and idle readers on this machine."`
 	Torture tortureCmd `cmd:"" help:"Make servers suffer under many clients, and check every promise from what those saw."`
 	Version versionCmd `cmd:"" help:"Print the version."`

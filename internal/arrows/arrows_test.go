@@ -52,6 +52,7 @@ var rules = []rule{
 	// What users build on imports nothing of ours; what tries it may use the SDK and the support for tests.
 	{"sdk/go", nil},
 	{"sdk/conformance", []string{"sdk/go", "sdk/conformance", "internal/torture", "internal/torture/netfault"}},
+	{"internal/chat", []string{"sdk/go"}},
 	{"cmd", []string{"api", "poller", "store", "store/...", "internal/..."}},
 }
 
