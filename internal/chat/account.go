@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,3 +120,12 @@ var handleForm = regexp.MustCompile(`^[a-z0-9_.-]{2,32}$`)
 
 // ValidHandle reports whether a handle has the form of one, and so can be part of a file's name.
 func ValidHandle(handle string) bool { return handleForm.MatchString(handle) }
+
+// AccountName tells the users of all servers apart, by the public part of a token (hl_USER_SECRET), or, where it has
+// another form, by a hash of it.
+func AccountName(server, token string) string {
+	if parts := strings.SplitN(token, "_", 3); len(parts) == 3 {
+		return server + " " + parts[1]
+	}
+	return fmt.Sprintf("%s %x", server, sha256.Sum256([]byte(token)))
+}

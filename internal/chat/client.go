@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,8 @@ type Options struct {
 
 // face is what shows a Client to a person.
 type face interface {
+	// list shows the conversations.
+	list()
 	// opened shows a conversation from its newest messages on.
 	opened(v *Conversation)
 	// older shows that n messages came before those that were there.
@@ -224,4 +227,18 @@ func (c *Client) elsewhere() (messages int64, conversations int) {
 		}
 	}
 	return messages, conversations
+}
+
+const noConversations = "No conversations yet. /new HANDLE begins one; /help lists the commands."
+
+// listed is a conversation as a line of the list.
+func (c *Client) listed(i int, v *Conversation) string {
+	line := fmt.Sprintf("%d  %s", i+1, c.name(v))
+	if v.Unread > 0 {
+		line += fmt.Sprintf("  (%d unread)", v.Unread)
+	}
+	if v.LastText != "" {
+		line += "  " + c.names.of(v.LastFrom) + ": " + clip(Escape(v.LastText), 60)
+	}
+	return line
 }

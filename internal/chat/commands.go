@@ -104,7 +104,7 @@ func (c *Client) command(name string, args []string) {
 	case name == "help" && len(args) == 0:
 		c.face.say(help...)
 	case name == "list" && len(args) == 0:
-		c.sayList()
+		c.face.list()
 	case name == "open" && len(args) > 0:
 		c.find(strings.Join(args, " "))
 	case name == "new" && len(args) == 1:
@@ -128,25 +128,6 @@ func (c *Client) command(name string, args []string) {
 	default:
 		c.face.say("There is no such command, or it takes something else; /help lists them.")
 	}
-}
-
-func (c *Client) sayList() {
-	list := c.renumber()
-	lines := make([]string, 0, len(list)+1)
-	for i, v := range list {
-		line := fmt.Sprintf("%d  %s", i+1, c.name(v))
-		if v.Unread > 0 {
-			line += fmt.Sprintf("  (%d unread)", v.Unread)
-		}
-		if v.LastText != "" {
-			line += "  " + c.names.of(v.LastFrom) + ": " + clip(Escape(v.LastText), 40)
-		}
-		lines = append(lines, line)
-	}
-	if len(list) == 0 {
-		lines = append(lines, "No conversations yet. /new HANDLE begins one; /help lists the commands.")
-	}
-	c.face.say(lines...)
 }
 
 func (c *Client) sayOutbox() {

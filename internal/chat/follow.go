@@ -158,7 +158,7 @@ func (c *Client) begin(all []holdline.Conversation, receipts []holdline.InboxRec
 		}
 	}
 	if first {
-		c.sayList()
+		c.face.list()
 	}
 	c.face.state(c.last)
 }

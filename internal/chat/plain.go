@@ -93,6 +93,16 @@ func (p *plain) say(lines ...string) {
 	}
 }
 
+func (p *plain) list() {
+	list := p.c.renumber()
+	for i, v := range list {
+		p.say(p.c.listed(i, v))
+	}
+	if len(list) == 0 {
+		p.say(noConversations)
+	}
+}
+
 func (p *plain) state(s holdline.State) {
 	switch {
 	case s.Phase == holdline.Live && p.phase != holdline.Live:
