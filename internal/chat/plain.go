@@ -108,8 +108,12 @@ func (p *plain) state(s holdline.State) {
 	case s.Phase == holdline.Live && p.phase != holdline.Live:
 		p.phase = s.Phase
 		p.say("Connected.")
-	case s.Phase == holdline.Waiting && p.phase != holdline.Waiting && s.Err != nil:
+	case s.Phase == holdline.Waiting && p.phase != holdline.Waiting:
 		p.phase = s.Phase
+		if s.Err == nil {
+			p.say("Reconnecting.")
+			return
+		}
 		p.say("Reconnecting: " + Explain(s.Err) + ".")
 	}
 }

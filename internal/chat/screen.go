@@ -56,7 +56,8 @@ type screen struct {
 	chosen        string // of the list
 	up            int    // how many lines the view is above the newest
 	notes         []note
-	failure       error // why there is no connection
+	lost          bool  // there was a connection
+	failure       error // why there is none
 }
 
 // newsMsg is something that the owner is to run.
@@ -201,9 +202,9 @@ func (s *screen) receipt(*Conversation, string, marks, marks) {} // the ticks ar
 func (s *screen) state(st holdline.State) {
 	switch st.Phase {
 	case holdline.Live:
-		s.failure = nil
+		s.lost, s.failure = false, nil
 	case holdline.Waiting:
-		s.failure = st.Err
+		s.lost, s.failure = true, st.Err
 	}
 	if s.chosen == "" {
 		if list := s.c.renumber(); len(list) > 0 {

@@ -26,11 +26,10 @@ func (s *screen) View() string {
 		body = s.lines(v, s.up+height)
 		body = body[:max(0, len(body)-s.up)]
 		body = body[max(0, len(body)-height):]
+		body = append(make([]string, height-len(body)), body...) // the newest stands where it is typed
 	} else {
 		body = s.listLines(height)
-	}
-	for len(body) < height {
-		body = append(body, "")
+		body = append(body, make([]string, max(0, height-len(body)))...)[:height]
 	}
 	lines := append([]string{s.title()}, body...)
 	lines = append(lines, s.status(), s.input.View())
@@ -77,6 +76,8 @@ func (s *screen) status() string {
 	switch {
 	case s.failure != nil:
 		left = "reconnecting: " + Explain(s.failure)
+	case s.lost:
+		left = "reconnecting"
 	case s.c.last.Phase != holdline.Live:
 		left = "connecting"
 	case s.c.last.Transport == holdline.LongPoll:
