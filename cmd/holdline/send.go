@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"holdline/internal/chat"
-	holdline "holdline/sdk/go"
 )
 
 const sendHelp = `The text is the argument, or standard input without its last line break; arguments can be seen by others on the machine.
@@ -75,22 +74,17 @@ func (s *sendCmd) letter(c *console) (chat.Letter, error) {
 	if s.To == "" {
 		return chat.Letter{}, nil
 	}
-	l := chat.Letter{To: s.To, Text: s.Text, ClientID: s.ClientID}
-	if l.Text == "" {
+	text := s.Text
+	if text == "" {
 		const limit = 1 << 20 // more than any message may have
 		b, err := io.ReadAll(io.LimitReader(c.in, limit))
 		if err != nil {
-			return l, err
+			return chat.Letter{}, err
 		}
-		l.Text = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+		text = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	}
-	if l.ClientID == "" {
-		l.ClientID = holdline.NewClientID()
-	}
-	if strings.ContainsFunc(l.ClientID, func(r rune) bool { return r < '!' || r > '~' }) || len(l.ClientID) > 64 {
-		return l, usagef("--client-id has 1 to 64 printable ASCII characters without spaces")
-	}
-	if err := chat.CheckText(l.Text); err != nil {
+	l, err := chat.NewLetter(s.To, text, s.ClientID)
+	if err != nil {
 		return l, &usageError{err}
 	}
 	return l, nil

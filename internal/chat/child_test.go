@@ -56,8 +56,8 @@ type child struct {
 func (h *home) start(args ...string) *child {
 	h.tb.Helper()
 	c := &child{tb: h.tb, cmd: exec.Command(harness.Binary(h.tb), args...), done: make(chan struct{})}
-	environ := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HOLDLINE_") })
-	c.cmd.Env = append(environ, h.env...)
+	c.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HOLDLINE_") })
+	c.cmd.Env = append(c.cmd.Env, h.env...)
 	c.cmd.Stdout, c.cmd.Stderr = writer{c, &c.out}, writer{c, &c.err}
 	var err error
 	if c.stdin, err = c.cmd.StdinPipe(); err == nil {

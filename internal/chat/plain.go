@@ -24,7 +24,7 @@ func RunPlain(ctx context.Context, o Options, in io.Reader, out io.Writer) (err 
 	lines := make(chan string)
 	go readLines(c.ctx, in, lines)
 	c.start(p)
-	for ended := false; !c.quit && !(ended && c.settled()) && p.err == nil; {
+	for ended := false; !c.quit && (!ended || !c.settled()) && p.err == nil; {
 		var input <-chan string
 		if c.ready && c.busy == 0 && !ended { // one command after the other
 			input = lines

@@ -20,13 +20,11 @@ func TestLinesSurviveTheServer(t *testing.T) {
 	ann := h.start("chat", "ann", "--sign-up")
 	ann.typed("/new bob", "one")
 	ann.shows(": one\n", 1)
-	var said []string
 	conversation := ""
 	for i := range 2 {
 		conversation = bob.At(server).Direct("ann")
 		text := fmt.Sprintf("from bob %d", i)
 		bob.At(server).MustSend(conversation, text[9:], text)
-		said = append(said, text)
 		ann.shows(": "+text, 1)
 
 		server.Kill()

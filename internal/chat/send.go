@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -37,17 +38,24 @@ type Mailer struct {
 	Out io.Writer
 }
 
-// CheckText says what is wrong with a message's text; nil if nothing is.
-func CheckText(text string) error {
-	switch {
-	case text == "":
-		return errors.New("a message has at least one character")
-	case len(text) > maxText:
-		return fmt.Errorf("a message has at most %d bytes, not %d", maxText, len(text))
-	case !utf8.ValidString(text):
-		return errors.New("a message is UTF-8 text")
+// NewLetter checks what a letter is made of. Without a client_id it gets a random one.
+func NewLetter(to, text, clientID string) (Letter, error) {
+	if clientID == "" {
+		clientID = holdline.NewClientID()
 	}
-	return nil
+	l := Letter{To: to, Text: text, ClientID: clientID}
+	const maxClientID = 64 // openapi.yaml, ClientID
+	switch {
+	case len(clientID) > maxClientID || strings.ContainsFunc(clientID, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return l, fmt.Errorf("a client_id has 1 to %d printable ASCII characters, here without spaces", maxClientID)
+	case text == "":
+		return l, errors.New("a message has at least one character")
+	case len(text) > maxText:
+		return l, fmt.Errorf("a message has at most %d bytes, not %d", maxText, len(text))
+	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		return l, errors.New("a message is UTF-8 text, without NUL")
+	}
+	return l, nil
 }
 
 // Send sends one letter and prints what is certain about it. An error says why it was not accepted, or that the line
