@@ -89,6 +89,12 @@ func (w *World) Do(ctx context.Context, c Command) (r Result, err error) {
 	case "server_clock":
 		w.clock.Set(time.Duration(c.MS) * time.Millisecond)
 		return r, nil
+	case "pass":
+		select {
+		case <-time.After(time.Duration(c.MS) * time.Millisecond):
+		case <-ctx.Done():
+		}
+		return r, ctx.Err()
 	case "logs":
 		return w.logs(ctx)
 	case "heads":
@@ -162,7 +168,7 @@ func (w *World) backup() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(w.database()+".backup", b, 0o600)
+	return os.WriteFile(w.database()+".backup", b, 0o600) //nolint:gosec // in the World's own folder
 }
 
 // restore brings the backup back, which begins another epoch: what was said since is gone.
@@ -176,7 +182,7 @@ func (w *World) restore(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := os.WriteFile(w.database(), b, 0o600); err != nil {
+	if err := os.WriteFile(w.database(), b, 0o600); err != nil { //nolint:gosec // in the World's own folder
 		return err
 	}
 	db, err := sql.Open("sqlite", w.database())

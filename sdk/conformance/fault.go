@@ -13,7 +13,7 @@ const (
 	FaultNone = "none"
 	// FaultCutSweep cuts connection i (from 0) after From + i*Step bytes of what the server sends, up to To; then no more.
 	FaultCutSweep = "cut_sweep"
-	// FaultCutEvery cuts all connections every MS milliseconds, Count times.
+	// FaultCutEvery cuts all connections every MS milliseconds, until it has met some Count times.
 	FaultCutEvery = "cut_every"
 	// FaultCutAnswer lets the requests of the next Count connections through, and cuts when the answer begins.
 	FaultCutAnswer = "cut_before_answer"
@@ -87,10 +87,13 @@ func upTo(count int64, f netfault.Fault) func(int64) netfault.Fault {
 func (w *World) cutEvery(every time.Duration, count int64) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for range count {
+	for count > 0 {
 		select {
 		case <-tick.C:
-			w.cuts.Add(int64(w.proxy.Cut()))
+			if cut := w.proxy.Cut(); cut > 0 { // else the client has not come back yet
+				w.cuts.Add(int64(cut))
+				count--
+			}
 		case <-w.stop:
 			return
 		}

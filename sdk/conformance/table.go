@@ -34,7 +34,7 @@ type Timing struct {
 	StreamAgain    int `json:"stream_again_ms,omitempty" yaml:"stream_again_ms"`
 }
 
-// Step is a command for the World, or one of RunnerSteps for the runner itself.
+// Step is a command for the World, or something for the runner to do itself.
 type Step struct {
 	Command `yaml:",inline"`
 
@@ -42,9 +42,6 @@ type Step struct {
 	Transport string `json:"transport,omitempty" yaml:"transport"`
 	Outcome   string `json:"outcome,omitempty" yaml:"outcome"`
 }
-
-// RunnerSteps are those that are not commands of the World.
-var RunnerSteps = []string{"follow", "leave", "await", "send", "hold", "release", "client_clock"}
 
 // Sees is what has to be so in the end, beside what always has to be.
 type Sees struct {

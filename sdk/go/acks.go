@@ -31,7 +31,6 @@ type Acknowledger struct {
 
 	mu              sync.Mutex
 	delivered, read Watermarks
-	closed          bool
 
 	posting sync.Mutex    // one call at a time
 	news    chan struct{} // something has been added

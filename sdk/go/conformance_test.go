@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +68,7 @@ type runner struct {
 	world  *conformance.World
 	client *holdline.Client
 	app    *application
+	held   bool // the application stands still
 }
 
 func newRunner(t *testing.T, s conformance.Situation) *runner {
@@ -80,7 +79,10 @@ func newRunner(t *testing.T, s conformance.Situation) *runner {
 
 func (r *runner) run() {
 	r.t.Helper()
-	r.t.Cleanup(r.app.leave)
+	r.t.Cleanup(func() {
+		r.release()
+		r.app.leave()
+	})
 	for i, step := range r.s.Steps {
 		if err := r.step(step); err != nil {
 			r.t.Fatalf("step %d (%s %s%s): %v\n%s", i+1, step.Do, step.Kind, step.Await, err, r.app)
@@ -88,6 +90,13 @@ func (r *runner) run() {
 	}
 	r.app.leave()
 	r.check()
+}
+
+func (r *runner) release() {
+	if r.held {
+		r.held = false
+		r.app.gate.Unlock()
+	}
 }
 
 func (r *runner) step(s conformance.Step) error {
@@ -98,8 +107,9 @@ func (r *runner) step(s conformance.Step) error {
 		r.app.leave()
 	case "hold":
 		r.app.gate.Lock()
+		r.held = true
 	case "release":
-		r.app.gate.Unlock()
+		r.release()
 	case "await":
 		return r.await(s)
 	case "send":
@@ -211,7 +221,7 @@ func (r *runner) send(s conformance.Step) error {
 		outcome = problem.Code
 	}
 	if outcome != s.Outcome || outcome == "accepted" && (err != nil || event.Text != s.Text) {
-		return fmt.Errorf("the outcome is %s, %v, and not %s", outcome, err, s.Outcome)
+		return fmt.Errorf("the outcome is %s and not %s: %w", outcome, s.Outcome, err)
 	}
 	count := 0
 	for _, e := range r.do("logs").Logs[r.world.ID("room")] {
@@ -265,150 +275,4 @@ func (r *runner) check() {
 	if struck := r.do("struck").Struck; struck < r.s.Sees.Struck {
 		r.t.Errorf("faults struck %d times", struck)
 	}
-}
-
-// application keeps what it is given, as one with a screen would.
-type application struct {
-	gate sync.Mutex // held: it stands still
-
-	mu       sync.Mutex
-	changed  chan struct{}
-	cursor   string
-	began    map[string]int64 // where the log of a conversation began for it
-	seen     map[string][]holdline.Event
-	complete map[string]int64
-	resets   int
-	connects int
-
-	fromStart bool // the snapshot is not where the logs begin
-	wrong     []string
-	state     holdline.State
-	live      holdline.Transport
-	err       error
-
-	stop context.CancelFunc
-	done chan struct{}
-}
-
-func newApplication() *application {
-	a := &application{changed: make(chan struct{})}
-	a.forget()
-	return a
-}
-
-func (a *application) forget() {
-	a.cursor = ""
-	a.began, a.seen, a.complete = map[string]int64{}, map[string][]holdline.Event{}, map[string]int64{}
-}
-
-func (a *application) follow(ctx context.Context, c *holdline.Client, o holdline.FollowOptions) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	ctx, a.stop = context.WithCancel(ctx)
-	a.done = make(chan struct{})
-	a.fromStart = o.FromStart
-	o.Cursor, o.Positions = a.cursor, a.complete
-	o.OnState = func(s holdline.State) {
-		a.change(func() {
-			switch a.state = s; s.Phase {
-			case holdline.Live:
-				a.live = s.Transport
-			case holdline.Connecting:
-				a.connects++
-			case holdline.Waiting:
-			}
-		})
-	}
-	updates := c.Follow(ctx, o)
-	go func() {
-		defer close(a.done)
-		for u, err := range updates {
-			a.gate.Lock()
-			a.gate.Unlock() //nolint:staticcheck // it is passed, not held
-			a.change(func() {
-				if a.err = err; err == nil {
-					a.take(u)
-				}
-			})
-		}
-	}()
-}
-
-// leave stops following, as an application does that is closed.
-func (a *application) leave() {
-	if a.stop != nil {
-		a.stop()
-		<-a.done
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if errors.Is(a.err, context.Canceled) {
-			a.err = nil
-		}
-	}
-}
-
-// change does something to the application and tells those who wait.
-func (a *application) change(what func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	what()
-	close(a.changed)
-	a.changed = make(chan struct{})
-}
-
-func (a *application) take(u holdline.Update) {
-	a.cursor = u.Cursor
-	switch u.Kind {
-	case holdline.KindReset:
-		a.resets++
-		a.forget()
-	case holdline.KindSnapshot:
-		if u.Snapshot != nil {
-			for _, c := range u.Snapshot.Conversations {
-				a.begin(c.Id, c.LastSeq)
-			}
-		} else {
-			a.begin(u.ConversationID, u.Messages.LastSeq)
-		}
-	case holdline.KindEvent:
-		a.seen[u.ConversationID] = append(a.seen[u.ConversationID], u.Event)
-	case holdline.KindMissing:
-		a.wrong = append(a.wrong, fmt.Sprintf("%d to %d are missing", u.From, u.To))
-	}
-	if u.ConversationID != "" && u.CompleteTo > 0 {
-		a.complete[u.ConversationID] = u.CompleteTo
-	}
-}
-
-func (a *application) begin(id string, seq int64) {
-	if !a.fromStart && len(a.seen[id]) == 0 {
-		a.began[id], a.complete[id] = seq, seq
-	}
-}
-
-// wait waits until something holds of the application.
-func (a *application) wait(holds func() bool) error {
-	deadline := time.After(patience)
-	for {
-		a.mu.Lock()
-		ok, changed, err := holds(), a.changed, a.err
-		a.mu.Unlock()
-		if ok {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			return errors.New("it does not come true")
-		}
-	}
-}
-
-func (a *application) String() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return fmt.Sprintf("complete %v, %d resets, %s, state %+v, error %v", a.complete, a.resets, strings.Join(a.wrong, ", "), a.state, a.err)
 }

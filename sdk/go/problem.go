@@ -36,20 +36,12 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("holdline: the answer is not the server's: status %d, type %q", e.Status, e.ContentType)
 }
 
-// problem is what the server says is wrong; nil if this answer is not the server's.
-func (a answer) problem() *Problem {
-	kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type"))
-	var p Problem
-	if err != nil || kind != "application/problem+json" || json.Unmarshal(a.body, &p) != nil || p.Code == "" || p.Status != a.status {
-		return nil
-	}
-	return &p
-}
-
-// failure is why an answer is none of those that were hoped for.
+// failure is why an answer is none of those that were hoped for: a *Problem if the server says so, else a *StatusError.
 func (a answer) failure() error {
-	if p := a.problem(); p != nil {
-		return p
+	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")) // no type is another
+	var p Problem
+	if kind == "application/problem+json" && json.Unmarshal(a.body, &p) == nil && p.Code != "" && p.Status == a.status {
+		return &p
 	}
 	return &StatusError{Status: a.status, ContentType: a.header.Get("Content-Type")}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -125,9 +127,11 @@ func (c *Client) sendOnce(ctx context.Context, conversation string, message NewM
 	if err != nil {
 		return Event{}, 0, refused, err
 	}
-	a, err := c.do(req.WithContext(ctx))
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	a, err := c.do(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
-		if unreachable(err) {
+		if !connected.Load() {
 			return Event{}, 0, notStored, err // nothing has left this machine
 		}
 		return Event{}, 0, unknown, err

@@ -58,15 +58,15 @@ func (c *Client) openStream(ctx context.Context, path string, query url.Values, 
 // close ends the connection and waits for its goroutine.
 func (s *stream) close() {
 	s.cancel()
-	for range s.frames { //nolint:revive // until it is closed
+	for range s.frames { // until it is closed
 	}
 }
 
-// refusal is an answer in place of a stream.
-type refusal struct{ answer answer }
+// refusalError is an answer in place of a stream.
+type refusalError struct{ answer answer }
 
-func (e *refusal) Error() string { return e.answer.failure().Error() }
-func (e *refusal) Unwrap() error { return e.answer.failure() }
+func (e *refusalError) Error() string { return e.answer.failure().Error() }
+func (e *refusalError) Unwrap() error { return e.answer.failure() }
 
 // validateStream lets only an event stream pass; the client itself would read
 // a page of HTML as one.
@@ -79,7 +79,7 @@ func validateStream(_ *sse.Client, resp *http.Response) error {
 	if err != nil {
 		return backoff.Permanent(err)
 	}
-	return backoff.Permanent(&refusal{answer: a})
+	return backoff.Permanent(&refusalError{answer: a})
 }
 
 // streamTransport makes the bodies of streams pass as whole frames.
@@ -97,7 +97,7 @@ func (t *streamTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = io.ReadCloser(newBody(resp, t.idle))
+	resp.Body = newBody(resp, t.idle)
 	return resp, nil
 }
 

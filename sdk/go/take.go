@@ -44,7 +44,7 @@ func (f *follower) readStream(ctx context.Context) error {
 
 // streamEnded is why a stream ended. One that ends in order is to be come back to.
 func (f *follower) streamEnded(err error) error {
-	var refused *refusal
+	var refused *refusalError
 	if errors.As(err, &refused) {
 		f.hint = refused.answer.retryAfter()
 		return f.refusedCursor(err)
@@ -208,7 +208,7 @@ func (f *follower) fill(ctx context.Context, conversation string, to int64) erro
 			return f.missing(conversation, to)
 		} else if err != nil {
 			f.hint = a.retryAfter()
-			return transient(err)
+			return &transientError{cause: err}
 		}
 		for i := range page.Events {
 			e := &page.Events[i]
@@ -234,9 +234,11 @@ func (f *follower) fill(ctx context.Context, conversation string, to int64) erro
 	return nil
 }
 
-// transient is an error that must not end the following, whatever it is.
-func transient(err error) error {
-	return fmt.Errorf("holdline: what is missing could not be fetched: %v", err)
+// transientError is one that must not end the following, whatever it is; so it does not unwrap.
+type transientError struct{ cause error }
+
+func (e *transientError) Error() string {
+	return "holdline: what is missing could not be fetched: " + e.cause.Error()
 }
 
 // missing tells the application that there is a hole up to a seq, which stays.

@@ -26,13 +26,13 @@ import (
 func main() {
 	program := flag.String("program", "bin/holdline", "the holdline program to run")
 	flag.Parse()
-	if err := run(*program); err != nil {
+	if err := run(*program, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
 }
 
-func run(program string) (err error) {
+func run(program string, stdin io.Reader, stdout io.Writer) (err error) {
 	if _, err := os.Stat(program); err != nil {
 		return err
 	}
@@ -45,10 +45,10 @@ func run(program string) (err error) {
 	server := &http.Server{Handler: c.routes()} //nolint:gosec // loopback only
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	if err := json.NewEncoder(os.Stdout).Encode(map[string]string{"control": "http://" + listener.Addr().String()}); err != nil {
+	if err := json.NewEncoder(stdout).Encode(map[string]string{"control": "http://" + listener.Addr().String()}); err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, os.Stdin) // however it ends
+	_, _ = io.Copy(io.Discard, stdin) // however it ends
 	if err := server.Close(); err != nil {
 		return err
 	}
