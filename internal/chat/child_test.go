@@ -15,6 +15,9 @@ import (
 	"holdline/internal/harness"
 )
 
+// quick runs the server without the race detector, which is for the client here.
+var quick = harness.Config{NoRace: true}
+
 // home is where a person's client keeps its files.
 type home struct {
 	tb     testing.TB

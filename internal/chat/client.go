@@ -34,6 +34,8 @@ type face interface {
 	receipt(v *Conversation, userID string, old, now marks)
 	// state shows what the connection does.
 	state(holdline.State)
+	// keys tells what can be done beside commands.
+	keys() []string
 	// say shows lines of the client's own.
 	say(lines ...string)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,7 +103,7 @@ func split(s string) (words []string, err error) {
 func (c *Client) command(name string, args []string) {
 	switch {
 	case name == "help" && len(args) == 0:
-		c.face.say(help...)
+		c.face.say(slices.Concat(help, c.face.keys())...)
 	case name == "list" && len(args) == 0:
 		c.face.list()
 	case name == "open" && len(args) > 0:

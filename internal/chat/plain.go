@@ -118,6 +118,8 @@ func (p *plain) state(s holdline.State) {
 	}
 }
 
+func (p *plain) keys() []string { return nil }
+
 func (p *plain) opened(v *Conversation) {
 	p.say("In " + p.c.name(v) + ":")
 	if v.older {

@@ -14,7 +14,7 @@ import (
 // Promises 1 and 2: the server is killed twice, and both sides go on typing.
 func TestLinesSurviveTheServer(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	bob := server.SignUp("bob")
 	h := newHome(t, server)
 	ann := h.start("chat", "ann", "--sign-up")
@@ -53,7 +53,7 @@ func TestLinesSurviveTheServer(t *testing.T) {
 // Promise 1: what waits outlives the client, too.
 func TestTheOutboxOutlivesTheClient(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	bob := server.SignUp("bob")
 	server.SignUp("ann")
 	h := newHome(t, server)
@@ -90,7 +90,7 @@ func TestTheOutboxOutlivesTheClient(t *testing.T) {
 
 func TestLinesTellWhatBecame(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	bob := server.SignUp("bob")
 	cleo := server.SignUp("cleo")
 	h := newHome(t, server)
@@ -150,29 +150,29 @@ func TestLinesTellWhatBecame(t *testing.T) {
 
 func TestOlderMessagesAreLoaded(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	server.SignUp("ann")
 	bob := server.SignUp("bob")
 	conversation := bob.Direct("ann")
-	const all = 120
+	const all = 60
 	for i := range all {
 		bob.MustSend(conversation, fmt.Sprint(i), fmt.Sprintf("number %d.", i))
 	}
 	h := newHome(t, server)
-	r := h.run("/open bob\n/older\n/older\n/older\n", "chat", "ann")
+	r := h.run("/open bob\n/older\n/older\n", "chat", "ann")
 	for i := range all {
 		if n := len(regexp.MustCompile(fmt.Sprintf(`(?m)^#%d .*: number %d\.$`, i+2, i)).FindAllString(r.Stdout, -1)); n != 1 {
 			t.Errorf("message %d is shown %d times", i, n)
 		}
 	}
-	if !strings.Contains(r.Stdout, "* 20 older messages.\n* This is the beginning.\n") {
+	if !strings.Contains(r.Stdout, "* 10 older messages.\n* This is the beginning.\n") {
 		t.Errorf("shown was %s%s", r.Stdout, r.Stderr)
 	}
 }
 
 func TestAnEndedSessionEndsTheClient(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	other := server.SignUp("ann")
 	h := newHome(t, server)
 	ann := h.start("chat", "ann")

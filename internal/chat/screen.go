@@ -183,6 +183,10 @@ func (s *screen) list() {
 	}
 }
 
+func (s *screen) keys() []string {
+	return []string{"Tab: the list, and back   PgUp, PgDn: scroll   Ctrl-T: /info   Ctrl-C: /quit"}
+}
+
 func (s *screen) opened(v *Conversation) {
 	s.listing, s.up, s.chosen = false, 0, v.ID
 	s.seen()

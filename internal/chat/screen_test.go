@@ -92,20 +92,20 @@ func (s *terminal) pressed(key, pattern string) {
 
 func TestTheScreen(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	server.SignUp("ann")
 	bob := server.SignUp("bob")
 	conversation := bob.Direct("ann")
-	for i := range 70 {
+	for i := range 60 {
 		bob.MustSend(conversation, fmt.Sprint(i), fmt.Sprintf("number %d.", i))
 	}
 	h := newHome(t, server)
 	s := h.terminal(t, []string{"NO_COLOR=1"}, "chat", "ann")
 	s.shows(`(?m)^── Conversations ─+ ann at 127\.0\.0\.1:\d+ ──$`)
-	s.shows(`(?m)^> 1  bob  \(70 unread\)  bob: number 69\.$`)
+	s.shows(`(?m)^> 1  bob  \(60 unread\)  bob: number 59\.$`)
 	s.must("send-keys", "Enter")
 	s.shows(`(?m)^── bob ─`)
-	s.shows(`bob: number 69\.\n── connected ─+ Tab: list  /help ──\n>`)
+	s.shows(`bob: number 59\.\n── connected ─+ Tab: list  /help ──\n>`)
 	if lines := strings.Count(s.screen(), "\n"); lines != 24 {
 		t.Errorf("the screen has %d lines", lines)
 	}
@@ -115,7 +115,7 @@ func TestTheScreen(t *testing.T) {
 	s.typed(wide)
 	s.shows(`(?m)^\d\d:\d\d ann: 日本語 👍 and a text that is longer than a line of   +✓$`)
 	ack := func(kind string) {
-		bob.Must(204, "POST", "/v1/acks", map[string]any{kind: map[string]int64{conversation: 72}}, nil)
+		bob.Must(204, "POST", "/v1/acks", map[string]any{kind: map[string]int64{conversation: 62}}, nil)
 	}
 	ack("delivered")
 	s.shows(`ann: 日本語 .* ✓✓\n`)
@@ -124,7 +124,7 @@ func TestTheScreen(t *testing.T) {
 	bob.MustSend(conversation, "esc", "\x1b[31mno red\u202e")
 	s.shows(`bob: \\u001b\[31mno red\\u202e\n`)
 	s.must("send-keys", "C-t")
-	s.shows(`\* #72 accepted \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n\* bob: delivered \d{4}-.*, read \d{4}-`)
+	s.shows(`\* #62 accepted \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n\* bob: delivered \d{4}-.*, read \d{4}-`)
 
 	// Back through history, over the edge of what was loaded.
 	s.pressed("PageUp", `\(the beginning\)\n(── .*\n)?\d\d:\d\d bob: number 0\.\n\d\d:\d\d bob: number 1\.`)
@@ -155,7 +155,7 @@ func TestTheScreen(t *testing.T) {
 
 func TestTheScreenAsksForThePassword(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	server.SignUp("ann")
 	h := newHome(t, server)
 	h.env = h.env[:1]

@@ -20,7 +20,7 @@ import (
 // Promise 5: the exit status says what is certain.
 func TestSendSaysWhatIsCertain(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	ann, bob := server.SignUp("ann"), server.SignUp("bob")
 	h := newHome(t, server)
 	h.env = append(h.env, "HOLDLINE_TOKEN="+ann.Token)
@@ -70,7 +70,7 @@ func TestSendSaysWhatIsCertain(t *testing.T) {
 
 func TestTheSpool(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	ann, bob := server.SignUp("ann"), server.SignUp("bob")
 	h := newHome(t, server)
 	token := filepath.Join(h.folder, "token")
@@ -136,7 +136,7 @@ func TestTheSpool(t *testing.T) {
 // Promise 5: tail is killed again and again, and so is the server; all its lines together are the log.
 func TestTailGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{})
+	server := harness.Start(t, quick)
 	server.SignUp("ann")
 	bob := server.SignUp("bob")
 	h := newHome(t, server)

@@ -45,9 +45,11 @@ func (s *screen) bar(left, right string) string {
 	if right != "" {
 		right = " " + right + " ──"
 	}
-	room := s.width - ansi.StringWidth(right)
-	left = ansi.Truncate(left, room, "…")
-	return left + strings.Repeat("─", max(0, room-ansi.StringWidth(left))) + right
+	if ansi.StringWidth(left)+ansi.StringWidth(right) > s.width { // the left tells more
+		right = ""
+	}
+	left = ansi.Truncate(left, s.width, "…")
+	return left + strings.Repeat("─", max(0, s.width-ansi.StringWidth(left+right))) + right
 }
 
 func (s *screen) title() string {
