@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"os"
 
 	holdline "holdline/sdk/go"
 )
@@ -55,12 +56,24 @@ func Explain(err error) string {
 	if errors.As(err, &p) {
 		return Escape(p.Detail)
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return fmt.Sprintf("the server cannot be reached (%v)", op.Err)
+	if reason := unreachable(err); reason != nil {
+		return fmt.Sprintf("the server cannot be reached (%v)", reason)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return "the connection was lost"
 	}
 	return Escape(err.Error())
+}
+
+// unreachable is why no connection could be made; nil if one could.
+func unreachable(err error) error {
+	var dial *net.OpError
+	if !errors.As(err, &dial) || dial.Op != "dial" {
+		return nil
+	}
+	var call *os.SyscallError // which would name the call, too
+	if errors.As(dial.Err, &call) {
+		return call.Err
+	}
+	return dial.Err
 }

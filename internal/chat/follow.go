@@ -81,10 +81,19 @@ func (c *Client) takeSnapshot(s *holdline.InboxSnapshot) bool {
 	for i := range untitled[:now] {
 		members[untitled[i].Id], _ = c.membersOf(c.ctx, untitled[i].Id, 1) // without it is shown by its id
 	}
+	for i := range first(all, maxNamed) {
+		c.names.find(c.ctx, all[i].LastMessage.SenderId)
+	}
 	if !c.post(func() { c.begin(all, s.Receipts, members) }) {
 		return false
 	}
-	c.work.Go(func() { c.findMembers(untitled[now:]) })
+	c.work.Go(func() {
+		c.findMembers(untitled[now:])
+		for i := range all {
+			c.names.find(c.ctx, all[i].LastMessage.SenderId)
+		}
+		c.post(func() { c.face.state(c.last) })
+	})
 	return true
 }
 

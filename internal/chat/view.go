@@ -76,6 +76,8 @@ func (s *screen) title() string {
 func (s *screen) status() string {
 	var left string
 	switch {
+	case unreachable(s.failure) != nil:
+		left = "reconnecting: " + Escape(unreachable(s.failure).Error())
 	case s.failure != nil:
 		left = "reconnecting: " + Explain(s.failure)
 	case s.lost:
