@@ -18,6 +18,8 @@ import (
 const (
 	exitFailed = 1 // it was tried, and failed
 	exitUsage  = 2 // a flag, variable or key is wrong; nothing was tried
+	// exitUnknown is EX_TEMPFAIL of sysexits.h: it is not certain yet, and may be tried again.
+	exitUnknown = 75
 )
 
 const description = `A chat server for clients that cannot hold a WebSocket.
@@ -34,6 +36,9 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	Migrate migrateCmd `cmd:"" help:"Bring a database's schema up to date, making the database's tables if there are none. serve does this too."`
 	User    userCmd    `cmd:"" help:"Manage accounts. All of it works while a server runs on the same database."`
+	Chat    chatCmd    `cmd:"" help:"Chat in the terminal, or in lines of text."`
+	Send    sendCmd    `cmd:"" help:"Send one message, and say by the exit status whether it was certainly accepted."`
+	Tail    tailCmd    `cmd:"" help:"Print a line for each event, and go on where it was."`
 	Bench   benchCmd   `cmd:"" help:"Measure sending, receiving, fan-out and idle readers on this machine."`
 	Torture tortureCmd `cmd:"" help:"Make servers suffer under many clients, and check every promise from what those saw."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -87,6 +92,10 @@ func run(args []string, c *console) (status int) {
 		if errors.As(err, &usage) {
 			return exitUsage
 		}
+		var uncertain *uncertainError
+		if errors.As(err, &uncertain) {
+			return exitUnknown
+		}
 		return exitFailed
 	}
 	return 0
@@ -98,6 +107,11 @@ type usageError struct{ error }
 func (e *usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// uncertainError is a send whose outcome is not known.
+type uncertainError struct{ error }
+
+func (e *uncertainError) Unwrap() error { return e.error }
 
 type exitNow int
 

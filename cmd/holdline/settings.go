@@ -63,7 +63,7 @@ func settings(app *kong.Application) map[string]*kong.Flag {
 // checkEnvironment refuses HOLDLINE_ variables that name no setting: a
 // misspelt one would otherwise leave a default standing in silence.
 func checkEnvironment(app *kong.Application, environ []string) error {
-	known := map[string]bool{variablePrefix + "CONFIG": true}
+	known := map[string]bool{variablePrefix + "CONFIG": true, passwordVariable: true, tokenVariable: true}
 	for _, flag := range settings(app) {
 		known[flag.Envs[0]] = true
 	}

@@ -56,6 +56,7 @@ var rules = []rule{
 	{"sdk/go", nil},
 	{"sdk/conformance", []string{"sdk/go", "sdk/conformance", "internal/torture", "internal/torture/netfault"}},
 	{"sdk/typescript", nil},
+	{"internal/chat", []string{"sdk/go"}},
 	{"cmd", []string{"api", "poller", "store", "store/...", "web", "internal/..."}},
 }
 

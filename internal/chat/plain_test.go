@@ -1,0 +1,199 @@
+package chat
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"holdline/internal/harness"
+)
+
+// Promises 1 and 2: the server is killed twice, and both sides go on typing.
+func TestLinesSurviveTheServer(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, quick)
+	bob := server.SignUp("bob")
+	h := newHome(t, server)
+	ann := h.start("chat", "ann", "--sign-up")
+	ann.typed("/new bob", "one")
+	ann.shows(": one\n", 1)
+	conversation := ""
+	for i := range 2 {
+		conversation = bob.At(server).Direct("ann")
+		text := fmt.Sprintf("from bob %d", i)
+		bob.At(server).MustSend(conversation, text[9:], text)
+		ann.shows(": "+text, 1)
+
+		server.Kill()
+		ann.shows("* Reconnecting", i+1)
+		ann.typed(fmt.Sprintf("away %d", i), fmt.Sprintf("//still away %d", i))
+		ann.shows("waiting to be sent", 2*i+2)
+		server = server.Again()
+		ann.shows(fmt.Sprintf(": /still away %d\n", i), 1)
+	}
+	if status := ann.end(); status != 0 {
+		t.Fatalf("status %d", status)
+	}
+	want := []string{"one", "from bob 0", "away 0", "/still away 0", "from bob 1", "away 1", "/still away 1"}
+	if got := texts(bob.At(server), conversation); !slices.Equal(got, want) {
+		t.Errorf("the log holds %q", got)
+	}
+	var shown []string
+	for _, m := range regexp.MustCompile(`(?m)^#\d+ \S+ (?:ann|bob): (.*)$`).FindAllStringSubmatch(ann.output(), -1) {
+		shown = append(shown, m[1])
+	}
+	if !slices.Equal(shown, want) {
+		t.Errorf("shown was %q", shown)
+	}
+}
+
+// Promise 1: what waits outlives the client, too.
+func TestTheOutboxOutlivesTheClient(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, quick)
+	bob := server.SignUp("bob")
+	server.SignUp("ann")
+	h := newHome(t, server)
+	ann := h.start("chat", "ann", "--long-poll")
+	ann.typed("/new bob", "first")
+	ann.shows(": first", 1)
+	conversation := bob.Direct("ann")
+	server.Kill()
+	ann.shows("* Reconnecting", 1)
+	want := []string{"first"}
+	for i := range 20 {
+		text := fmt.Sprintf("line %d", i)
+		want = append(want, text)
+		ann.typed(text)
+	}
+	ann.shows("20 waiting to be sent", 1)
+	ann.kill()
+	if info, err := os.Stat(h.file(server, "ann.outbox")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the outbox: %v, %v", info, err)
+	}
+	again := h.start("chat", "ann") // while the server is still away
+	again.shows("* Reconnecting", 1)
+	server = server.Again()
+	if status := again.end(); status != 0 {
+		t.Fatalf("status %d", status)
+	}
+	if got := texts(bob.At(server), conversation); !slices.Equal(got, want) {
+		t.Errorf("the log holds %q", got)
+	}
+	if left, err := os.ReadFile(h.file(server, "ann.outbox")); err != nil || len(left) > 0 {
+		t.Errorf("%q is left of the outbox: %v", left, err)
+	}
+}
+
+func TestLinesTellWhatBecame(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, quick)
+	bob := server.SignUp("bob")
+	cleo := server.SignUp("cleo")
+	h := newHome(t, server)
+	ann := h.start("chat", "ann", "--sign-up")
+	ann.typed(`/group "Road trip" bob cleo`, "a \x1b[31mred \u202e one")
+	ann.shows(`: a \u001b[31mred \u202e one`, 1)
+	group := ""
+	harness.Eventually(t, "bob sees the group", func() bool {
+		var list struct{ Conversations []struct{ ID, Title string } }
+		bob.Must(200, "GET", "/v1/conversations", nil, &list)
+		if len(list.Conversations) == 1 && list.Conversations[0].Title == "Road trip" {
+			group = list.Conversations[0].ID
+		}
+		return group != ""
+	})
+	bob.Must(204, "POST", "/v1/acks", map[string]any{"read": map[string]int64{group: 2}}, nil)
+	ann.shows("* Read by bob up to #2.", 1)
+	cleo.Must(204, "POST", "/v1/acks", map[string]any{"delivered": map[string]int64{group: 2}}, nil)
+	ann.shows("* Delivered to cleo up to #2.", 1)
+	ann.typed("/info 2", "/members", "/open nobody-of-this-name", "/nonsense")
+	ann.shows("* #2 accepted 20", 1)
+	ann.shows("* cleo: delivered 20", 1)
+	ann.shows("read not yet", 1)
+	ann.shows("* 3 in Road trip:", 1)
+	ann.shows("* That did not work: ", 1)
+	ann.shows("* There is no such command", 1)
+
+	// Elsewhere and unread, then opened and read.
+	direct := bob.Direct("ann")
+	ann.shows("* bob began a conversation: bob", 1)
+	bob.MustSend(direct, "1", "psst")
+	ann.shows("* In bob, 1 unread: bob: psst", 1)
+	ann.typed("/list", "/open bob")
+	ann.shows("bob  (1 unread)  bob: psst", 1)
+	harness.Eventually(t, "it is read", func() bool {
+		var r struct {
+			ReadCount int `json:"read_count"`
+		}
+		bob.Must(200, "GET", "/v1/conversations/"+direct+"/messages/2/receipts", nil, &r)
+		return r.ReadCount == 1
+	})
+	if status := ann.end(); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	// The same session again, without a password; then it is ended.
+	h.env = slices.DeleteFunc(h.env, func(v string) bool { return strings.HasPrefix(v, "HOLDLINE_PASSWORD") })
+	if r := h.run("/list\n", "chat", "ann"); r.Status != 0 || !strings.Contains(r.Stdout, "Road trip") {
+		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+	if r := h.run("", "chat", "ann", "--sign-out"); r.Status != 0 || r.Stdout != "Signed ann out.\n" {
+		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+	if r := h.run("", "chat", "ann"); r.Status != 1 || !strings.Contains(r.Stderr, "HOLDLINE_PASSWORD") {
+		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+}
+
+func TestOlderMessagesAreLoaded(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, quick)
+	server.SignUp("ann")
+	bob := server.SignUp("bob")
+	conversation := bob.Direct("ann")
+	const all = 60
+	for i := range all {
+		bob.MustSend(conversation, fmt.Sprint(i), fmt.Sprintf("number %d.", i))
+	}
+	h := newHome(t, server)
+	r := h.run("/open bob\n/older\n/older\n", "chat", "ann")
+	for i := range all {
+		if n := len(regexp.MustCompile(fmt.Sprintf(`(?m)^#%d .*: number %d\.$`, i+2, i)).FindAllString(r.Stdout, -1)); n != 1 {
+			t.Errorf("message %d is shown %d times", i, n)
+		}
+	}
+	if !strings.Contains(r.Stdout, "* 10 older messages.\n* This is the beginning.\n") {
+		t.Errorf("shown was %s%s", r.Stdout, r.Stderr)
+	}
+}
+
+func TestAnEndedSessionEndsTheClient(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, quick)
+	other := server.SignUp("ann")
+	h := newHome(t, server)
+	ann := h.start("chat", "ann")
+	ann.shows("* Connected", 1)
+	var list struct {
+		Sessions []struct {
+			ID      string
+			Current bool
+		}
+	}
+	other.Must(200, "GET", "/v1/sessions", nil, &list)
+	for _, s := range list.Sessions {
+		if !s.Current {
+			other.Must(204, "DELETE", "/v1/sessions/"+s.ID, nil, nil)
+		}
+	}
+	<-ann.done
+	if status := ann.end(); status != 1 || !strings.Contains(ann.errors(), "the session has ended") {
+		t.Errorf("status %d: %s", status, ann.errors())
+	}
+	if _, err := os.Stat(h.file(server, "ann.session")); !os.IsNotExist(err) {
+		t.Errorf("the session is still kept: %v", err)
+	}
+}

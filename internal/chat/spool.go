@@ -1,0 +1,161 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Spool is a folder of letters that are not certain yet, for one account: a file each, named so that the oldest comes
+// first. One process at a time may use it.
+type Spool struct {
+	folder  string
+	account string // server and user, which all letters in it belong to
+	lock    *os.File
+}
+
+const (
+	letterEnding  = ".letter"
+	refusedEnding = ".refused"
+)
+
+// spooled is what a file holds.
+type spooled struct {
+	Letter
+	Account   string    `json:"account"`
+	SpooledAt time.Time `json:"spooled_at"`
+	Reason    string    `json:"reason,omitempty"` // why it was refused
+}
+
+// OpenSpool opens a folder, which is made if missing. account keeps letters of different users apart.
+func OpenSpool(folder, account string) (*Spool, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(filepath.Join(folder, "lock"), "another holdline send uses the spool "+folder)
+	if err != nil {
+		return nil, err
+	}
+	return &Spool{folder: folder, account: account, lock: lock}, nil
+}
+
+// Close lets others use the folder.
+func (s *Spool) Close() error { return s.lock.Close() }
+
+// Keep puts a letter at the end. It is on disk when Keep returns without an error.
+func (s *Spool) Keep(l Letter) (name string, err error) {
+	waiting, err := s.names()
+	if err != nil {
+		return "", err
+	}
+	// The order is that of the names, whatever the clock does.
+	number := 1
+	if len(waiting) > 0 {
+		if _, err := fmt.Sscanf(waiting[len(waiting)-1], "%d", &number); err != nil {
+			return "", fmt.Errorf("%s is no letter of this spool", waiting[len(waiting)-1])
+		}
+		number++
+	}
+	name = fmt.Sprintf("%012d%s", number, letterEnding)
+	return name, s.write(name, spooled{Letter: l, Account: s.account, SpooledAt: time.Now()})
+}
+
+func (s *Spool) write(name string, content spooled) error {
+	data, err := json.Marshal(content)
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(s.folder, name), append(data, '\n'))
+}
+
+// names are the files of the letters, the oldest first.
+func (s *Spool) names() ([]string, error) {
+	entries, err := os.ReadDir(s.folder)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), letterEnding) && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Send sends what is there, in order. The first that stays unknown stops it, so that none overtakes. It returns what
+// became of the letter in the file named last, and why. A refused letter stays, under another ending, with the reason.
+func (s *Spool) Send(ctx context.Context, m *Mailer, last string) (Outcome, error) {
+	names, err := s.names()
+	if err != nil {
+		return Unknown, err
+	}
+	outcome := Accepted
+	var failures []error
+	for _, name := range names {
+		o, err := s.sendOne(ctx, m, name)
+		if name == last {
+			outcome = o
+		}
+		if err != nil {
+			failures = append(failures, err)
+		}
+		if o == Unknown {
+			return Unknown, errors.Join(append(failures, s.tellBehind(m, name, last))...)
+		}
+	}
+	return outcome, errors.Join(failures...)
+}
+
+// tellBehind prints that a letter waits behind another one that is not certain.
+func (s *Spool) tellBehind(m *Mailer, stopped, name string) error {
+	if name == "" || name == stopped {
+		return nil
+	}
+	content, err := s.read(name)
+	if err == nil {
+		_, err = fmt.Fprintf(m.Out, "unknown %s\n", content.ClientID)
+	}
+	return err
+}
+
+func (s *Spool) read(name string) (content spooled, err error) {
+	data, err := os.ReadFile(filepath.Join(s.folder, name))
+	if err != nil {
+		return content, err
+	}
+	if err := json.Unmarshal(data, &content); err != nil {
+		return content, fmt.Errorf("%s: %w", filepath.Join(s.folder, name), err)
+	}
+	return content, nil
+}
+
+func (s *Spool) sendOne(ctx context.Context, m *Mailer, name string) (Outcome, error) {
+	path := filepath.Join(s.folder, name)
+	content, err := s.read(name)
+	if err != nil {
+		return Unknown, err
+	}
+	if content.Account != s.account {
+		return Unknown, fmt.Errorf("%s is a letter of another account (%s); each needs a spool of its own", path, content.Account)
+	}
+	outcome, err := m.Send(ctx, content.Letter)
+	switch outcome {
+	case Unknown:
+		return outcome, err
+	case Refused:
+		content.Reason = err.Error()
+		kept := s.write(strings.TrimSuffix(name, letterEnding)+refusedEnding, content)
+		if kept != nil {
+			return outcome, errors.Join(err, kept)
+		}
+	}
+	return outcome, errors.Join(err, os.Remove(path), syncFolder(s.folder))
+}
