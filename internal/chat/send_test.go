@@ -101,7 +101,7 @@ func TestTheSpool(t *testing.T) {
 		t.Errorf("%d letters are kept", n)
 	}
 	server = server.Again()
-	if r := send("--to", "bob", "--client-id", "s3", "text s3"); r.Status != 1 || strings.Count(r.Stdout, "accepted ") != 3 || !strings.Contains(r.Stdout, "refused s1\n") {
+	if r := send("--to", "bob", "--client-id", "s3", "text s3"); r.Status != 0 || !strings.Contains(r.Stderr, "nobody") || strings.Count(r.Stdout, "accepted ") != 3 || !strings.Contains(r.Stdout, "refused s1\n") {
 		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
 	}
 	if got := texts(bob.At(server), bob.At(server).Direct("ann")); !slices.Equal(got, []string{"text s0", "text s2", "text s3"}) {

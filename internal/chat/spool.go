@@ -91,27 +91,27 @@ func (s *Spool) names() ([]string, error) {
 }
 
 // Send sends what is there, in order. The first that stays unknown stops it, so that none overtakes. It returns what
-// became of the letter in the file named last, and why. A refused letter stays, under another ending, with the reason.
-func (s *Spool) Send(ctx context.Context, m *Mailer, last string) (Outcome, error) {
+// became of the letter in the file named last, and why; without a name, the worst that became of any. tell hears of the
+// other letters' failures. A refused letter stays, under another ending, with the reason.
+func (s *Spool) Send(ctx context.Context, m *Mailer, last string, tell func(error)) (Outcome, error) {
 	names, err := s.names()
 	if err != nil {
 		return Unknown, err
 	}
 	outcome := Accepted
-	var failures []error
 	for _, name := range names {
 		o, err := s.sendOne(ctx, m, name)
-		if name == last {
-			outcome = o
-		}
-		if err != nil {
-			failures = append(failures, err)
-		}
-		if o == Unknown {
-			return Unknown, errors.Join(append(failures, s.tellBehind(m, name, last))...)
+		switch {
+		case o == Unknown:
+			return Unknown, errors.Join(err, s.tellBehind(m, name, last))
+		case name == last:
+			return o, err // which is the newest
+		case err != nil:
+			tell(err)
+			outcome = max(outcome, o)
 		}
 	}
-	return outcome, errors.Join(failures...)
+	return outcome, nil
 }
 
 // tellBehind prints that a letter waits behind another one that is not certain.
