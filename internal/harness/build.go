@@ -17,6 +17,9 @@ import (
 // its path. It stays for the next test process.
 func Binary(tb testing.TB) string { return binary(tb, raceDetector) }
 
+// Plain is Binary without the race detector, for tests of what calls the server.
+func Plain(tb testing.TB) string { return binary(tb, false) }
+
 // Planted is Binary for a program in which faults can be switched on; see
 // internal/planted. It is without the race detector.
 func Planted(tb testing.TB) string {

@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 // newWorld starts a server with ann, bob and their conversations.
 func newWorld(t *testing.T, args ...string) *conformance.World {
 	t.Helper()
-	w, err := conformance.NewWorld(t.Context(), conformance.Options{Program: harness.Binary(t), Server: args, Folder: t.TempDir()})
+	w, err := conformance.NewWorld(t.Context(), conformance.Options{Program: harness.Plain(t), Server: args, Folder: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ const (
 type State struct {
 	Phase     Phase
 	Transport Transport     // Stream or LongPoll
-	Err       error         // of Waiting: why
+	Err       error         // of Waiting: why; nil if a stream came to its end
 	Wait      time.Duration // of Waiting: how long
 }
 

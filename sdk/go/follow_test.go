@@ -258,3 +258,29 @@ func TestHastyAnswersArePaced(t *testing.T) {
 		t.Errorf("%d polls", n)
 	}
 }
+
+// A cursor covers what was given, and nothing that is still to come: in the middle of an inbox's page it is the one
+// before, in a conversation's that of the event.
+func TestCursorsInTheMiddleOfAPage(t *testing.T) {
+	t.Parallel()
+	_, c := serve(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		events := []holdline.Event{entry(2), entry(3), {ConversationId: cid, Seq: 4, ThroughSeq: 6, Type: "hidden"}}
+		if r.URL.Path == eventsPath {
+			says(w, http.StatusOK, holdline.EventPage{Events: events, Cursor: "6-epo", FirstSeq: 1, LastSeq: 6})
+			return
+		}
+		receipts := []holdline.InboxReceipt{{ConversationId: cid, UserId: "u", ReadSeq: 1}, {ConversationId: cid, UserId: "v", ReadSeq: 1}}
+		says(w, http.StatusOK, holdline.InboxPage{Events: events, Receipts: receipts, Cursor: "new"})
+	})
+	for conversation, want := range map[string][]string{cid: {"2-epo", "3-epo", "6-epo"}, "": {"1-epo", "1-epo", "1-epo", "1-epo", "new"}} {
+		var cursors []string
+		o := holdline.FollowOptions{Conversation: conversation, Cursor: "1-epo", Transport: holdline.LongPoll}
+		_, err := follow(t, c, o, func(all []string, u holdline.Update) bool {
+			cursors = append(cursors, u.Cursor)
+			return len(all) == len(want)
+		})
+		if err != nil || !slices.Equal(cursors, want) {
+			t.Errorf("%q: %q and %v instead of %q", conversation, cursors, err, want)
+		}
+	}
+}

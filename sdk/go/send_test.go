@@ -59,11 +59,11 @@ func TestSendGoesOnUntilItIsCertain(t *testing.T) {
 			says(w, http.StatusOK, e)
 		}
 	})
-	e, err := c.Send(t.Context(), cid, "hello", holdline.SendOptions{Pace: quick})
+	e, err := c.Send(t.Context(), cid, "hello", holdline.SendOptions{ClientID: "m-1", Pace: quick})
 	if err != nil || e.Seq != 7 || e.Text != "hello" {
 		t.Fatalf("%+v, %v", e, err)
 	}
-	if len(ids) != 1 {
+	if len(ids) != 1 || !ids["m-1"] {
 		t.Errorf("client_ids %v", ids)
 	}
 	if n := len(s.called()); n != 12 {

@@ -20,7 +20,7 @@ func TestControl(t *testing.T) {
 	stdin, leave := io.Pipe()
 	stdout, printed := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- run(harness.Binary(t), stdin, printed) }()
+	go func() { ended <- run(harness.Plain(t), stdin, printed) }()
 	var hello struct{ Control string }
 	if err := json.NewDecoder(stdout).Decode(&hello); err != nil {
 		t.Fatal(err)
