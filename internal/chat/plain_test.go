@@ -175,7 +175,7 @@ func TestAnEndedSessionEndsTheClient(t *testing.T) {
 	server := harness.Start(t, quick)
 	other := server.SignUp("ann")
 	h := newHome(t, server)
-	ann := h.start("chat", "ann")
+	ann := h.startPlain("chat", "ann")
 	ann.shows("* Connected", 1)
 	var list struct {
 		Sessions []struct {
@@ -208,7 +208,7 @@ func TestTheClientIsKilledWhileItSends(t *testing.T) {
 	h := newHome(t, server)
 	shown := 0
 	for round := range 3 {
-		ann := h.start("chat", "ann")
+		ann := h.startPlain("chat", "ann")
 		ann.typed("/open bob")
 		for i := range 40 {
 			ann.typed(fmt.Sprintf("%d.%02d", round, i))
@@ -242,7 +242,7 @@ func TestOneChatAtATime(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, quick)
 	h := newHome(t, server)
-	ann := h.start("chat", "ann", "--sign-up")
+	ann := h.startPlain("chat", "ann", "--sign-up")
 	ann.shows("* Connected", 1)
 	if r := h.run("", "chat", "ann"); r.Status != 1 || !strings.Contains(r.Stderr, "another chat of ann") {
 		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)

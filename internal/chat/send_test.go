@@ -153,7 +153,7 @@ func TestTailGoesOnWhereItWas(t *testing.T) {
 	var last line // of the tail before
 	state := filepath.Join(h.folder, "state")
 	for round := range 4 {
-		tail := h.start("tail", "--state", state, "--from-start", "--json")
+		tail := h.startPlain("tail", "--state", state, "--from-start", "--json")
 		for i := range 5 {
 			for _, id := range conversations {
 				bob.At(server).MustSend(id, fmt.Sprintf("%d-%d", round, i), fmt.Sprintf("%d-%d", round, i))
@@ -178,7 +178,7 @@ func TestTailGoesOnWhereItWas(t *testing.T) {
 		}
 		last = l
 	}
-	tail := h.start("tail", "--state", state, "--json")
+	tail := h.startPlain("tail", "--state", state, "--json")
 	for _, id := range conversations {
 		bob.At(server).MustSend(id, "end", "end")
 	}
