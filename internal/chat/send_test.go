@@ -110,6 +110,10 @@ func TestTheSpool(t *testing.T) {
 	if left, refused := files(letterEnding), files(refusedEnding); len(left) != 0 || len(refused) != 1 {
 		t.Errorf("left are %q and %q", left, refused)
 	}
+	// Another refusal does not take the first one's place.
+	if r := send("--to", "nobody", "--client-id", "s4", "text s4"); r.Status != 1 || r.Stdout != "refused s4\n" || len(files(refusedEnding)) != 2 {
+		t.Errorf("status %d: %s%s, %q", r.Status, r.Stdout, r.Stderr, files(refusedEnding))
+	}
 	if r := send(); r.Status != 0 || r.Stdout != "" {
 		t.Errorf("an empty spool: status %d: %s%s", r.Status, r.Stdout, r.Stderr)
 	}
