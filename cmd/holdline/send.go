@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os/signal"
 	"strings"
@@ -66,7 +67,7 @@ func (s *sendCmd) Run(ctx context.Context, c *console) (err error) {
 			return err
 		}
 	}
-	return outcomeError(spool.Send(ctx, mailer, name))
+	return outcomeError(spool.Send(ctx, mailer, name, func(err error) { fmt.Fprintf(c.err, "holdline: %v\n", err) }))
 }
 
 // letter is the message of the command line; empty without --to.
@@ -92,8 +93,11 @@ func (s *sendCmd) letter(c *console) (chat.Letter, error) {
 
 // outcomeError makes what is certain the exit status.
 func outcomeError(o chat.Outcome, err error) error {
-	if o == chat.Unknown && err != nil {
+	switch {
+	case o == chat.Unknown && err != nil:
 		return &uncertainError{err}
+	case o == chat.Refused && err == nil:
+		return errors.New("letters of the spool were refused")
 	}
 	return err
 }

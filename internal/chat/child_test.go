@@ -55,10 +55,21 @@ type child struct {
 	out, err bytes.Buffer
 }
 
-// start runs a command whose input stays open.
+// start runs a command whose input stays open, with the race detector if the test has it.
 func (h *home) start(args ...string) *child {
 	h.tb.Helper()
-	c := &child{tb: h.tb, cmd: exec.Command(harness.Binary(h.tb), args...), done: make(chan struct{})}
+	return h.startProgram(harness.Binary(h.tb), args...)
+}
+
+// startPlain is start without the race detector, for tests that start many.
+func (h *home) startPlain(args ...string) *child {
+	h.tb.Helper()
+	return h.startProgram(harness.Plain(h.tb), args...)
+}
+
+func (h *home) startProgram(program string, args ...string) *child {
+	h.tb.Helper()
+	c := &child{tb: h.tb, cmd: exec.Command(program, args...), done: make(chan struct{})}
 	c.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HOLDLINE_") })
 	c.cmd.Env = append(c.cmd.Env, h.env...)
 	c.cmd.Stdout, c.cmd.Stderr = writer{c, &c.out}, writer{c, &c.err}

@@ -175,7 +175,7 @@ func TestAnEndedSessionEndsTheClient(t *testing.T) {
 	server := harness.Start(t, quick)
 	other := server.SignUp("ann")
 	h := newHome(t, server)
-	ann := h.start("chat", "ann")
+	ann := h.startPlain("chat", "ann")
 	ann.shows("* Connected", 1)
 	var list struct {
 		Sessions []struct {
@@ -195,5 +195,74 @@ func TestAnEndedSessionEndsTheClient(t *testing.T) {
 	}
 	if _, err := os.Stat(h.file(server, "ann.session")); !os.IsNotExist(err) {
 		t.Errorf("the session is still kept: %v", err)
+	}
+}
+
+// Promise 1, with the server there: wherever the kill falls, what was shown is in the log, in order, once.
+func TestTheClientIsKilledWhileItSends(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, quick)
+	bob := server.SignUp("bob")
+	server.SignUp("ann")
+	conversation := bob.Direct("ann")
+	h := newHome(t, server)
+	shown := 0
+	for round := range 3 {
+		ann := h.startPlain("chat", "ann")
+		ann.typed("/open bob")
+		for i := range 40 {
+			ann.typed(fmt.Sprintf("%d.%02d", round, i))
+		}
+		ann.shows(fmt.Sprintf(": %d.%02d\n", round, 5+7*round), 1)
+		ann.kill()
+		shown += len(regexp.MustCompile(`(?m)^#.*ann: \d`).FindAllString(ann.output(), -1))
+	}
+	if r := h.run("", "chat", "ann"); r.Status != 0 {
+		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+	got := texts(bob, conversation)
+	if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+		t.Errorf("the log holds %q", got)
+	}
+	next := map[string]int{} // of each round nothing is left out before what came
+	for _, text := range got {
+		round, number, _ := strings.Cut(text, ".")
+		if number != fmt.Sprintf("%02d", next[round]) {
+			t.Errorf("%s comes after %d others of its round", text, next[round])
+		}
+		next[round]++
+	}
+	// Opening a conversation shows what the rounds before left there.
+	if before := 6 + 13 + 20; len(got) < before || shown < before {
+		t.Errorf("%d were stored, %d shown", len(got), shown)
+	}
+}
+
+func TestOneChatAtATime(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, quick)
+	h := newHome(t, server)
+	ann := h.startPlain("chat", "ann", "--sign-up")
+	ann.shows("* Connected", 1)
+	if r := h.run("", "chat", "ann"); r.Status != 1 || !strings.Contains(r.Stderr, "another chat of ann") {
+		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+	if status := ann.interrupt(); status != 0 {
+		t.Errorf("status %d: %s", status, ann.errors())
+	}
+	for _, wrong := range [][]string{
+		{"chat", "Ann"}, {"chat", "a/b"}, {"chat", "ann", "--sign-up", "--sign-out"},
+		{"chat", "ann", "--server", "ftp://x"}, {"chat", "ann", "--server", "http://u:p@x"},
+	} {
+		if r := h.run("", wrong...); r.Status != 2 {
+			t.Errorf("%q: status %d: %s%s", wrong, r.Status, r.Stdout, r.Stderr)
+		}
+	}
+	if r := h.run("", "chat", "ann", "--sign-up"); r.Status != 1 || !strings.Contains(r.Stderr, "already") {
+		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+	h.env[1] = "HOLDLINE_PASSWORD=wrong password"
+	if r := h.run("", "chat", "bob"); r.Status != 1 || !strings.Contains(r.Stderr, "signing in as bob") {
+		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
 	}
 }

@@ -109,6 +109,8 @@ func (s *screen) key(k tea.KeyMsg) (cmd tea.Cmd) {
 	switch k.Type {
 	case tea.KeyCtrlC, tea.KeyCtrlD:
 		s.c.quit = true
+	case tea.KeyCtrlZ:
+		return tea.Suspend
 	case tea.KeyEnter:
 		s.enter()
 	case tea.KeyTab, tea.KeyEsc:

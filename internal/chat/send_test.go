@@ -101,7 +101,7 @@ func TestTheSpool(t *testing.T) {
 		t.Errorf("%d letters are kept", n)
 	}
 	server = server.Again()
-	if r := send("--to", "bob", "--client-id", "s3", "text s3"); r.Status != 1 || strings.Count(r.Stdout, "accepted ") != 3 || !strings.Contains(r.Stdout, "refused s1\n") {
+	if r := send("--to", "bob", "--client-id", "s3", "text s3"); r.Status != 0 || !strings.Contains(r.Stderr, "nobody") || strings.Count(r.Stdout, "accepted ") != 3 || !strings.Contains(r.Stdout, "refused s1\n") {
 		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
 	}
 	if got := texts(bob.At(server), bob.At(server).Direct("ann")); !slices.Equal(got, []string{"text s0", "text s2", "text s3"}) {
@@ -109,6 +109,10 @@ func TestTheSpool(t *testing.T) {
 	}
 	if left, refused := files(letterEnding), files(refusedEnding); len(left) != 0 || len(refused) != 1 {
 		t.Errorf("left are %q and %q", left, refused)
+	}
+	// Another refusal does not take the first one's place.
+	if r := send("--to", "nobody", "--client-id", "s4", "text s4"); r.Status != 1 || r.Stdout != "refused s4\n" || len(files(refusedEnding)) != 2 {
+		t.Errorf("status %d: %s%s, %q", r.Status, r.Stdout, r.Stderr, files(refusedEnding))
 	}
 	if r := send(); r.Status != 0 || r.Stdout != "" {
 		t.Errorf("an empty spool: status %d: %s%s", r.Status, r.Stdout, r.Stderr)
@@ -153,7 +157,7 @@ func TestTailGoesOnWhereItWas(t *testing.T) {
 	var last line // of the tail before
 	state := filepath.Join(h.folder, "state")
 	for round := range 4 {
-		tail := h.start("tail", "--state", state, "--from-start", "--json")
+		tail := h.startPlain("tail", "--state", state, "--from-start", "--json")
 		for i := range 5 {
 			for _, id := range conversations {
 				bob.At(server).MustSend(id, fmt.Sprintf("%d-%d", round, i), fmt.Sprintf("%d-%d", round, i))
@@ -178,7 +182,7 @@ func TestTailGoesOnWhereItWas(t *testing.T) {
 		}
 		last = l
 	}
-	tail := h.start("tail", "--state", state, "--json")
+	tail := h.startPlain("tail", "--state", state, "--json")
 	for _, id := range conversations {
 		bob.At(server).MustSend(id, "end", "end")
 	}

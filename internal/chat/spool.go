@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -50,19 +51,23 @@ func (s *Spool) Close() error { return s.lock.Close() }
 
 // Keep puts a letter at the end. It is on disk when Keep returns without an error.
 func (s *Spool) Keep(l Letter) (name string, err error) {
-	waiting, err := s.names()
-	if err != nil {
-		return "", err
-	}
-	// The order is that of the names, whatever the clock does.
-	number := 1
-	if len(waiting) > 0 {
-		if _, err := fmt.Sscanf(waiting[len(waiting)-1], "%d", &number); err != nil {
-			return "", fmt.Errorf("%s is no letter of this spool", waiting[len(waiting)-1])
+	// The order is that of the names, whatever the clock does. A refused letter keeps its number.
+	number := 0
+	for _, ending := range []string{letterEnding, refusedEnding} {
+		names, err := s.names(ending)
+		if err != nil {
+			return "", err
 		}
-		number++
+		if len(names) == 0 {
+			continue
+		}
+		n, err := strconv.Atoi(strings.TrimSuffix(names[len(names)-1], ending))
+		if err != nil {
+			return "", fmt.Errorf("%s is no letter of this spool", names[len(names)-1])
+		}
+		number = max(number, n)
 	}
-	name = fmt.Sprintf("%012d%s", number, letterEnding)
+	name = fmt.Sprintf("%012d%s", number+1, letterEnding)
 	return name, s.write(name, spooled{Letter: l, Account: s.account, SpooledAt: time.Now()})
 }
 
@@ -74,15 +79,15 @@ func (s *Spool) write(name string, content spooled) error {
 	return writeFile(filepath.Join(s.folder, name), append(data, '\n'))
 }
 
-// names are the files of the letters, the oldest first.
-func (s *Spool) names() ([]string, error) {
+// names are the files with an ending, the oldest first.
+func (s *Spool) names(ending string) ([]string, error) {
 	entries, err := os.ReadDir(s.folder)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), letterEnding) && !strings.HasPrefix(e.Name(), ".") {
+		if strings.HasSuffix(e.Name(), ending) && !strings.HasPrefix(e.Name(), ".") {
 			names = append(names, e.Name())
 		}
 	}
@@ -91,27 +96,27 @@ func (s *Spool) names() ([]string, error) {
 }
 
 // Send sends what is there, in order. The first that stays unknown stops it, so that none overtakes. It returns what
-// became of the letter in the file named last, and why. A refused letter stays, under another ending, with the reason.
-func (s *Spool) Send(ctx context.Context, m *Mailer, last string) (Outcome, error) {
-	names, err := s.names()
+// became of the letter in the file named last, and why; without a name, the worst that became of any. tell hears of the
+// other letters' failures. A refused letter stays, under another ending, with the reason.
+func (s *Spool) Send(ctx context.Context, m *Mailer, last string, tell func(error)) (Outcome, error) {
+	names, err := s.names(letterEnding)
 	if err != nil {
 		return Unknown, err
 	}
 	outcome := Accepted
-	var failures []error
 	for _, name := range names {
 		o, err := s.sendOne(ctx, m, name)
-		if name == last {
-			outcome = o
-		}
-		if err != nil {
-			failures = append(failures, err)
-		}
-		if o == Unknown {
-			return Unknown, errors.Join(append(failures, s.tellBehind(m, name, last))...)
+		switch {
+		case o == Unknown:
+			return Unknown, errors.Join(err, s.tellBehind(m, name, last))
+		case name == last:
+			return o, err // which is the newest
+		case err != nil:
+			tell(err)
+			outcome = max(outcome, o)
 		}
 	}
-	return outcome, errors.Join(failures...)
+	return outcome, nil
 }
 
 // tellBehind prints that a letter waits behind another one that is not certain.

@@ -30,16 +30,16 @@ func Tail(ctx context.Context, o TailOptions) error {
 		return err
 	}
 	defer api.CloseIdleConnections()
-	at, err := loadPlace(o.State, AccountName(o.Server, o.Token), o.Conversation)
-	if err != nil {
-		return err
-	}
 	if o.State != "" {
 		lock, err := lockFile(o.State+".lock", "another holdline tail uses "+o.State)
 		if err != nil {
 			return err
 		}
 		defer lock.Close() //nolint:errcheck // the process's end gives it back, too
+	}
+	at, err := loadPlace(o.State, AccountName(o.Server, o.Token), o.Conversation)
+	if err != nil {
+		return err
 	}
 	t := &tail{o: o, at: at}
 	follow := holdline.FollowOptions{
