@@ -77,7 +77,7 @@ func (h *history) checkMoved(t *testing.T) {
 			}
 		}
 	}
-	if seen < 500 {
+	if seen < 3*h.steps {
 		t.Errorf("only %d pages were compared", seen)
 	}
 }
@@ -268,7 +268,7 @@ func (h *history) checkReceipts(t *testing.T) {
 		}
 		total += len(made)
 	}
-	if total != len(h.receipts) || total < 40 {
+	if total != len(h.receipts) || total < h.steps/4 {
 		t.Errorf("%d moves were made, %d are stored", total, len(h.receipts))
 	}
 }

@@ -20,6 +20,7 @@ type placeOf struct{ user, conversation store.ID }
 type history struct {
 	*world
 	random  *rand.Rand
+	steps   int
 	owner   store.Actor // of all groups; never leaves
 	people  []store.Actor
 	handles []string
@@ -60,7 +61,7 @@ type receiptRow struct {
 func (s *suite) history(t *testing.T, seed uint64, steps int) *history {
 	t.Helper()
 	h := &history{
-		world: s.world(t), random: rand.New(rand.NewPCG(seed, 1)),
+		world: s.world(t), random: rand.New(rand.NewPCG(seed, 1)), steps: steps,
 		slots: make(map[placeOf]int64), hidden: make(map[store.ID]bool), moves: make(map[placeOf][]string),
 	}
 	h.owner = h.user("owner")

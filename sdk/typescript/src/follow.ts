@@ -145,6 +145,12 @@ export class Follower implements AsyncIterable<Item> {
     return transport === "stream" || (transport === "auto" && performance.now() >= this.#pollUntil);
   }
 
+  /** No longer than until a stream is to be tried again. */
+  #pollWait(): number {
+    const { wait } = this.#timing;
+    return this.#options.transport === "poll" ? wait : Math.min(wait, Math.max(1000, this.#pollUntil - performance.now()));
+  }
+
   #target(): Target {
     const { conversation, from } = this.#options;
     return {
@@ -207,7 +213,7 @@ export class Follower implements AsyncIterable<Item> {
     let told = false;
     while (!this.#streams()) {
       // The first answer shows that polls get through: it is not waited for.
-      const page = await readPage(this.#target(), told ? this.#timing.wait : 0);
+      const page = await readPage(this.#target(), told ? this.#pollWait() : 0);
       this.#backoff.succeeded();
       if (!told) {
         told = true;
