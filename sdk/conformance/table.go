@@ -49,7 +49,6 @@ type Sees struct {
 	Resets    int    `json:"resets,omitempty" yaml:"resets"`
 	Transport string `json:"transport,omitempty" yaml:"transport"`
 	Struck    int    `json:"struck,omitempty" yaml:"struck"`
-	Connects  int    `json:"connects,omitempty" yaml:"connects"`
 }
 
 // Table returns the situations.

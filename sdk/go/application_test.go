@@ -22,7 +22,6 @@ type application struct {
 	seen     map[string][]holdline.Event
 	complete map[string]int64
 	resets   int
-	connects int
 
 	fromStart bool // the snapshot is not where the logs begin
 	wrong     []string
@@ -54,12 +53,8 @@ func (a *application) follow(ctx context.Context, c *holdline.Client, o holdline
 	o.Cursor, o.Positions = a.cursor, a.complete
 	o.OnState = func(s holdline.State) {
 		a.change(func() {
-			switch a.state = s; s.Phase {
-			case holdline.Live:
+			if a.state = s; s.Phase == holdline.Live {
 				a.live = s.Transport
-			case holdline.Connecting:
-				a.connects++
-			case holdline.Waiting:
 			}
 		})
 	}
