@@ -38,23 +38,24 @@ var rules = []rule{
 	// Small shared parts, and support for tests.
 	{"internal/arrows", nil},
 	{"internal/planted", nil},
+	{"internal/subprocess", nil},
 	{"internal/eventjson", []string{"store"}},
 	{"internal/contract", nil},
 	{"internal/testdb", []string{"internal/testdb/..."}},
-	{"internal/harness", []string{"internal/contract", "internal/testdb"}},
+	{"internal/harness", []string{"internal/subprocess", "internal/contract", "internal/testdb"}},
 	{"internal/fire", nil},    // tests only
 	{"internal/e2e", nil},     // tests only
 	{"internal/foreign", nil}, // tests only
 	{"internal/pages", nil},   // tests only
 	{"internal/devices", nil}, // tests only
-	{"internal/bench", []string{"store", "store/sqlite", "store/postgres"}},
+	{"internal/bench", []string{"store", "store/sqlite", "store/postgres", "internal/subprocess"}},
 	{"internal/torture/history", nil},
 	{"internal/torture/check", []string{"internal/torture/history"}},
 	{"internal/torture/netfault", nil},
-	{"internal/torture", []string{"internal/torture/..."}},
+	{"internal/torture", []string{"internal/torture/...", "internal/subprocess"}},
 	// What users build on imports nothing of ours; what tries it may use the SDK and the support for tests.
 	{"sdk/go", nil},
-	{"sdk/conformance", []string{"sdk/go", "sdk/conformance", "internal/torture", "internal/torture/netfault"}},
+	{"sdk/conformance", []string{"sdk/go", "sdk/conformance", "internal/subprocess", "internal/torture", "internal/torture/netfault"}},
 	{"sdk/typescript", nil},
 	{"internal/chat", []string{"sdk/go"}},
 	{"cmd", []string{"api", "poller", "store", "store/...", "web", "internal/..."}},

@@ -8,11 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"holdline/internal/subprocess"
 )
 
 // child is a server in a process of its own.
@@ -40,7 +40,7 @@ func startChild(ctx context.Context, name, program string, args ...string) (*chi
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
 	c.cmd.WaitDelay = stopTimeout
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.out
-	c.cmd.Env = environmentOfChild(os.Environ())
+	c.cmd.Env = subprocess.Environ(os.Environ()) // what is measured is the server as it comes, but for its flags
 	endWithParent(c.cmd)
 	if err := c.cmd.Start(); err != nil {
 		cancel()
@@ -59,12 +59,6 @@ func startChild(ctx context.Context, name, program string, args ...string) (*chi
 	case <-time.After(startTimeout):
 		return nil, errors.Join(fmt.Errorf("%s did not say within %v where it listens; it said:\n%s", name, startTimeout, c.out.tail()), c.stop())
 	}
-}
-
-// environmentOfChild leaves out the settings that an operator may have in the
-// environment: what is measured is the server as it comes, but for its flags.
-func environmentOfChild(environ []string) []string {
-	return slices.DeleteFunc(slices.Clone(environ), func(pair string) bool { return strings.HasPrefix(pair, "HOLDLINE_") })
 }
 
 func (c *child) pid() int { return c.cmd.Process.Pid }

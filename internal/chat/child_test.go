@@ -6,13 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
 	"holdline/internal/harness"
+	"holdline/internal/subprocess"
 )
 
 // quick runs the server without the race detector, which is for the client here.
@@ -70,8 +70,7 @@ func (h *home) startPlain(args ...string) *child {
 func (h *home) startProgram(program string, args ...string) *child {
 	h.tb.Helper()
 	c := &child{tb: h.tb, cmd: exec.Command(program, args...), done: make(chan struct{})}
-	c.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HOLDLINE_") })
-	c.cmd.Env = append(c.cmd.Env, h.env...)
+	c.cmd.Env = append(subprocess.Environ(os.Environ()), h.env...)
 	c.cmd.Stdout, c.cmd.Stderr = writer{c, &c.out}, writer{c, &c.err}
 	var err error
 	if c.stdin, err = c.cmd.StdinPipe(); err == nil {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"holdline/internal/subprocess"
 )
 
 // patience bounds every wait for something that must happen soon. It is long
@@ -108,13 +110,8 @@ func Launch(tb testing.TB, c Config) *Server {
 // command prepares the program with an environment in which no setting is left over.
 func command(path string, env []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(path, args...) //nolint:noctx // tests end it themselves
-	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "HOLDLINE_") {
-			cmd.Env = append(cmd.Env, pair)
-		}
-	}
-	cmd.Env = append(cmd.Env, env...)
-	cmd.SysProcAttr = childAttributes()
+	cmd.Env = append(subprocess.Environ(os.Environ()), env...)
+	cmd.SysProcAttr = subprocess.Attributes()
 	return cmd
 }
 

@@ -6,19 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"holdline/internal/subprocess"
 	"holdline/internal/torture/netfault"
 )
 
@@ -57,7 +54,7 @@ type process struct {
 
 // newProcess prepares a server on a free port; start starts it.
 func newProcess(ctx context.Context, name, program, folder string, args []string, rec *recorder) (*process, error) {
-	address, err := freeAddress(ctx)
+	address, err := subprocess.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -71,21 +68,6 @@ func newProcess(ctx context.Context, name, program, folder string, args []string
 		return nil, err
 	}
 	return p, nil
-}
-
-// freeAddress finds a port below the range that outgoing connections take theirs
-// from, so that it is still free when the server comes back.
-func freeAddress(ctx context.Context) (address string, err error) {
-	const tries = 100
-	var listen net.ListenConfig
-	for range tries {
-		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(15000+rand.IntN(17000)))
-		var l net.Listener
-		if l, err = listen.Listen(ctx, "tcp", address); err == nil {
-			return address, l.Close()
-		}
-	}
-	return "", err
 }
 
 // start runs the server and returns when it answers. It tries again while its
@@ -110,16 +92,9 @@ func (p *process) start(ctx context.Context) error {
 
 func (p *process) launch() (exited chan struct{}, err error) {
 	cmd := exec.Command(p.program, p.args...) //nolint:noctx // the run ends it itself
-	for _, pair := range os.Environ() {
-		// What an operator has set for their own server is not for this one; what
-		// a test has set is.
-		if !strings.HasPrefix(pair, "HOLDLINE_") || strings.HasPrefix(pair, "HOLDLINE_TEST_") {
-			cmd.Env = append(cmd.Env, pair)
-		}
-	}
-	cmd.Env = append(cmd.Env, p.env...)
+	cmd.Env = append(subprocess.Environ(os.Environ(), "HOLDLINE_TEST_"), p.env...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = subprocess.Attributes()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}

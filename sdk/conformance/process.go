@@ -5,17 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"holdline/internal/subprocess"
 )
 
 // patience bounds every wait for something that must happen soon.
@@ -50,31 +49,12 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// freeAddress finds a port below the range that outgoing connections take theirs from, so that it is still free when
-// the server comes back.
-func freeAddress(ctx context.Context) (address string, err error) {
-	const tries = 100
-	var listen net.ListenConfig
-	for range tries {
-		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(15000+rand.IntN(17000)))
-		var l net.Listener
-		if l, err = listen.Listen(ctx, "tcp", address); err == nil {
-			return address, l.Close()
-		}
-	}
-	return "", err
-}
-
 // start runs the server and returns when it answers.
 func (p *process) start(ctx context.Context) error {
 	cmd := exec.Command(p.program, p.args...) //nolint:noctx // the World ends it itself
-	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "HOLDLINE_") {
-			cmd.Env = append(cmd.Env, pair)
-		}
-	}
+	cmd.Env = subprocess.Environ(os.Environ())
 	cmd.Stdout, cmd.Stderr = &p.log, &p.log
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = subprocess.Attributes()
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"holdline/internal/subprocess"
 	"holdline/internal/torture"
 	"holdline/internal/torture/netfault"
 	holdline "holdline/sdk/go"
@@ -71,7 +72,7 @@ func NewWorld(ctx context.Context, o Options) (*World, error) {
 }
 
 func (w *World) open(ctx context.Context) error {
-	address, err := freeAddress(ctx)
+	address, err := subprocess.FreeAddress(ctx)
 	if err != nil {
 		return err
 	}
