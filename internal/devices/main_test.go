@@ -1,9 +1,7 @@
 package devices
 
 import (
-	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"holdline/internal/harness"
 )
 
 // patience bounds every wait for something that must happen soon.
@@ -41,25 +41,12 @@ var folder = sync.OnceValues(func() (string, error) {
 	return dir, err
 })
 
-// install brings what is missing on this machine, as for all tests.
-var install = sync.OnceValue(func() error {
-	if out, err := exec.Command(filepath.Join("..", "..", ".ci", "install")).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	return nil
-})
-
-// program finds a program.
+// program finds a program, or has it installed.
 func program(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	err = install()
-	path, missing := exec.LookPath(name)
-	if missing != nil {
-		t.Fatal(errors.Join(fmt.Errorf("this test needs %s", name), err))
+	path, err := harness.Program(name)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

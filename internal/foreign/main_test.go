@@ -71,10 +71,6 @@ var nodeFolder = sync.OnceValues(func() (dir string, err error) {
 	if _, err := nodeProgram(); err != nil {
 		return "", err
 	}
-	npm, err := harness.Program("npm")
-	if err != nil {
-		return "", err
-	}
 	if dir, err = os.MkdirTemp("", "holdline-foreign-*"); err != nil {
 		return "", err
 	}
@@ -82,10 +78,5 @@ var nodeFolder = sync.OnceValues(func() (dir string, err error) {
 	if err := os.CopyFS(dir, os.DirFS("node")); err != nil {
 		return dir, err
 	}
-	cmd := exec.Command(npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("npm ci: %w: %s", err, out)
-	}
-	return dir, nil
+	return dir, harness.InstallPackages(dir)
 })

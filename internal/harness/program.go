@@ -22,6 +22,21 @@ var install = sync.OnceValue(func() error {
 	return nil
 })
 
+// InstallPackages installs the packages of npm that the lock file in a folder
+// names, with its versions and checksums.
+func InstallPackages(dir string) error {
+	npm, err := Program("npm")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("npm ci: %w: %s", err, out)
+	}
+	return nil
+}
+
 // Program finds a program by the names that it goes by, and has it installed if
 // it is missing and can be. The error says what is to be done.
 func Program(names ...string) (string, error) {

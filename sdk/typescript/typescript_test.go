@@ -15,9 +15,9 @@ const node = "--package=node@22"
 // run runs a program in the copy of this folder that the packages are installed in.
 func run(t *testing.T, dir string, env []string, name string, args ...string) {
 	t.Helper()
-	path, err := exec.LookPath(name)
+	path, err := harness.Program(name)
 	if err != nil {
-		t.Fatalf("this test needs %s, which comes with Node.js (Debian: apt-get install nodejs npm)", name)
+		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Dir = dir
@@ -53,7 +53,9 @@ func TestTypeScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, nil, "npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	if err := harness.InstallPackages(dir); err != nil {
+		t.Fatal(err)
+	}
 
 	t.Run("generated code is up to date", func(t *testing.T) {
 		run(t, dir, nil, "npm", "run", "generate")
