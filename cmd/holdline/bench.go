@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"runtime/pprof"
@@ -172,24 +171,23 @@ type benchServeCmd struct {
 // Run is serve with what was asked for.
 func (b *benchServeCmd) Run(ctx context.Context, c *console) (err error) {
 	if b.Counts != "" {
-		socket, err := (&net.ListenConfig{}).Listen(ctx, "unix", b.Counts)
+		counting := new(bench.Counting)
+		stop, err := bench.Tell(ctx, b.Counts, counting.Answer)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = socket.Close() }() // what ends Tell
+		defer stop()
 		b.observe = func(inner store.Backend) store.Backend {
-			counting := &bench.Counting{Backend: inner}
-			go counting.Tell(socket)
+			counting.Backend = inner
 			return counting
 		}
 	}
 	if b.Memory != "" {
-		socket, err := (&net.ListenConfig{}).Listen(ctx, "unix", b.Memory)
+		stop, err := bench.Tell(ctx, b.Memory, bench.AnswerMemory)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = socket.Close() }() // what ends TellMemory
-		go bench.TellMemory(socket)
+		defer stop()
 	}
 	if b.CPUProfile == "" {
 		return b.serveCmd.Run(ctx, c)

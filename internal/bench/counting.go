@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -49,33 +48,23 @@ func (c *Counting) Counts() Counts {
 
 const countsFormat = "%d %d %d\n"
 
-// Tell tells everybody who connects what has been counted, until the listener
-// is closed.
-func (c *Counting) Tell(ln net.Listener) {
-	for {
-		conn, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		n := c.Counts()
-		_, _ = fmt.Fprintf(conn, countsFormat, n.Reads, n.Statements, n.Writes) // who asks sees what is missing
-		_ = conn.Close()
-	}
+// Answer tells what has been counted.
+func (c *Counting) Answer(conn net.Conn) {
+	n := c.Counts()
+	_, _ = fmt.Fprintf(conn, countsFormat, n.Reads, n.Statements, n.Writes) // who asks sees what is missing
 }
 
-// readCounts asks Tell.
+// readCounts asks Answer.
 func readCounts(ctx context.Context, socket string) (n Counts, err error) {
-	conn, err := (&net.Dialer{Timeout: ioTimeout}).DialContext(ctx, "unix", socket)
-	if err != nil {
-		return n, err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	text, err := io.ReadAll(conn)
-	if err != nil {
-		return n, err
-	}
-	if _, err := fmt.Sscanf(string(text), countsFormat, &n.Reads, &n.Statements, &n.Writes); err != nil {
-		return n, fmt.Errorf("the server's counts are %q: %w", text, err)
-	}
-	return n, nil
+	err = ask(ctx, socket, func(conn net.Conn) error {
+		text, err := io.ReadAll(conn)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Sscanf(string(text), countsFormat, &n.Reads, &n.Statements, &n.Writes); err != nil {
+			return fmt.Errorf("the server's counts are %q: %w", text, err)
+		}
+		return nil
+	})
+	return n, err
 }

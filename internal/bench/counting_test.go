@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"net"
 	"path/filepath"
 	"testing"
 
@@ -19,13 +18,13 @@ func TestWhatIsAskedOfTheDatabaseIsCounted(t *testing.T) {
 	}
 	defer inner.Close() //nolint:errcheck // the test is over
 	c := &Counting{Backend: inner}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "unix", filepath.Join(t.TempDir(), "s"))
+	socket := filepath.Join(t.TempDir(), "s")
+	stop, err := Tell(ctx, socket, c.Answer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = ln.Close() }() // the same
-	go c.Tell(ln)
-	before, err := readCounts(ctx, ln.Addr().String())
+	defer stop()
+	before, err := readCounts(ctx, socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +48,7 @@ func TestWhatIsAskedOfTheDatabaseIsCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	after, err := readCounts(ctx, ln.Addr().String())
+	after, err := readCounts(ctx, socket)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,35 +16,47 @@ import (
 // below every listen backlog.
 const dialsAtOnce = 64
 
-// openStreams opens n streams; request(i) is that of the i-th. On an error none
-// stays open.
-func openStreams(ctx context.Context, addr string, n, bufferSize int, request func(i int) []byte) ([]*stream, error) {
-	streams := make([]*stream, n)
+// connection is a pointer to what holds one; nil where none was opened.
+type connection interface {
+	comparable
+	io.Closer
+}
+
+// openAll opens n of something, what it is called, dialsAtOnce at a time. On an
+// error none stays open, also of those that open returned beside one.
+func openAll[T connection](ctx context.Context, n int, what string, open func(i int) (T, error)) ([]T, error) {
+	all := make([]T, n)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(dialsAtOnce)
-	for i := range streams {
+	for i := range all {
 		g.Go(func() (err error) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			streams[i], err = openStream(addr, request(i), bufferSize)
+			all[i], err = open(i)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
-		closeStreams(streams)
-		return nil, fmt.Errorf("opening %d streams: %w", n, err)
+		closeAll(all)
+		return nil, fmt.Errorf("opening %d %s: %w", n, what, err)
 	}
-	return streams, nil
+	return all, nil
 }
 
-// closeStreams leaves; what the connections still had to say is of no interest.
-func closeStreams(streams []*stream) {
-	for _, s := range streams {
-		if s != nil {
-			_ = s.Close()
+// closeAll leaves; what the connections still had to say is of no interest.
+func closeAll[T connection](all []T) {
+	var none T
+	for _, one := range all {
+		if one != none {
+			_ = one.Close()
 		}
 	}
+}
+
+// openStreams opens n streams; request(i) is that of the i-th.
+func openStreams(ctx context.Context, addr string, n, bufferSize int, request func(i int) []byte) ([]*stream, error) {
+	return openAll(ctx, n, "streams", func(i int) (*stream, error) { return openStream(addr, request(i), bufferSize) })
 }
 
 // crowd is many readers of one conversation, a goroutine each.
@@ -109,7 +122,7 @@ func (c *crowd) wait(ctx context.Context) (first, last time.Time, err error) {
 // close ends all readers and waits for them.
 func (c *crowd) close() {
 	c.closing.Store(true)
-	closeStreams(c.streams)
+	closeAll(c.streams)
 	c.wg.Wait()
 }
 

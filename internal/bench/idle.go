@@ -144,7 +144,7 @@ func streamsThat(request func(addr string, i int) []byte) func(ctx context.Conte
 	}
 }
 
-func (s idleStreams) close() { closeStreams(s) }
+func (s idleStreams) close() { closeAll(s) }
 
 // stillThere reads what has come on each stream since it was opened, and
 // counts those with a heartbeat beyond the first, which opens every stream. An

@@ -84,45 +84,30 @@ func measureInboxIdle(ctx context.Context, o *Options, w *world) (*InboxIdleResu
 // idlePolls are long-polls that have not been answered.
 type idlePolls []*wire
 
-// openPolls opens a crowd of polls, dialsAtOnce at a time: each client asks once
-// without waiting before it waits, as one that has just been given something.
+// openPolls opens a crowd of polls: each client asks once without waiting before
+// it waits, as one that has just been given something.
 func openPolls(ctx context.Context, server *child, n int, request func(i, wait int) []byte) (idlers, error) {
-	polls := make(idlePolls, n)
-	g, opening := errgroup.WithContext(ctx)
-	g.SetLimit(dialsAtOnce)
-	for i := range polls {
-		g.Go(func() (err error) {
-			if err := opening.Err(); err != nil {
-				return err
-			}
-			if polls[i], err = dial(server.addr, 8<<10); err != nil {
-				return err
-			}
-			if _, err := page(polls[i], request(i, 0)); err != nil {
-				return err
-			}
-			_, err = polls[i].conn.Write(request(i, pollWait))
-			return err
-		})
-	}
-	err := g.Wait()
-	if err == nil {
-		err = calm(ctx, server) // nothing tells a client that its poll waits now
-	}
+	polls, err := openAll(ctx, n, "polls", func(i int) (*wire, error) {
+		w, err := dial(server.addr, 8<<10)
+		if err == nil {
+			_, err = page(w, request(i, 0))
+		}
+		if err == nil {
+			_, err = w.conn.Write(request(i, pollWait))
+		}
+		return w, err
+	})
 	if err != nil {
-		polls.close()
-		return nil, fmt.Errorf("opening %d polls: %w", n, err)
+		return nil, err
 	}
-	return polls, nil
+	if err := calm(ctx, server); err != nil { // nothing tells a client that its poll waits now
+		closeAll(polls)
+		return nil, err
+	}
+	return idlePolls(polls), nil
 }
 
-func (p idlePolls) close() {
-	for _, w := range p {
-		if w != nil {
-			_ = w.Close() // clients that leave
-		}
-	}
-}
+func (p idlePolls) close() { closeAll(p) }
 
 // stillThere sees to it that every poll is still waiting: the memory of one
 // that was answered was not measured. Polls have no heartbeats.

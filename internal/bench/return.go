@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // ReturnResult is how long it takes until everybody has what they missed, when
@@ -160,27 +158,7 @@ func (w *world) rush(ctx context.Context, n int, ask func(addr string, i int) ([
 	return l, serverCPU, err
 }
 
-// dialAll opens n connections. On an error none stays open.
+// dialAll opens n connections.
 func dialAll(ctx context.Context, addr string, n int) ([]*wire, error) {
-	wires := make([]*wire, n)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(dialsAtOnce)
-	for i := range wires {
-		g.Go(func() (err error) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			wires[i], err = dial(addr, 8<<10)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		for _, w := range wires {
-			if w != nil {
-				_ = w.Close() // the error is told
-			}
-		}
-		return nil, fmt.Errorf("opening %d connections: %w", n, err)
-	}
-	return wires, nil
+	return openAll(ctx, n, "connections", func(int) (*wire, error) { return dial(addr, 8<<10) })
 }
