@@ -76,6 +76,32 @@ type Tick struct {
 	Others          int // 0: not known, or too many to be told
 }
 
+// tickLevel is how far a message has got, of what is told.
+type tickLevel int
+
+const (
+	accepted tickLevel = iota
+	deliveredToSome
+	deliveredToAll
+	readBySome
+	readByAll
+)
+
+// level is the furthest that a message has got. Of one other there is no some.
+func (t Tick) level() tickLevel {
+	switch {
+	case t.Others > 0 && t.Read == t.Others:
+		return readByAll
+	case t.Others > 1 && t.Read > 0:
+		return readBySome
+	case t.Others > 0 && t.Delivered == t.Others:
+		return deliveredToAll
+	case t.Delivered > 0:
+		return deliveredToSome
+	}
+	return accepted
+}
+
 // tick counts the members who have a message.
 func (v *Conversation) tick(seq int64, me string) Tick {
 	var t Tick

@@ -184,15 +184,16 @@ func (p *plain) receipt(v *Conversation, userID string, old, now marks) {
 
 // words says a tick.
 func (t Tick) words() string {
-	switch {
-	case t.Others > 0 && t.Read == t.Others:
+	switch t.level() {
+	case readByAll:
 		return "read"
-	case t.Others > 1 && t.Read > 0:
+	case readBySome:
 		return fmt.Sprintf("read by %d of %d", t.Read, t.Others)
-	case t.Others > 0 && t.Delivered == t.Others:
+	case deliveredToAll:
 		return "delivered"
-	case t.Delivered > 0:
+	case deliveredToSome:
 		return fmt.Sprintf("delivered to %d of %d", t.Delivered, t.Others)
+	case accepted:
 	}
 	return "accepted"
 }

@@ -196,15 +196,16 @@ func (s *screen) messageLines(v *Conversation, m Message) []string {
 
 // short says a tick in few cells: accepted, delivered, read, of all or of some.
 func (t Tick) short() string {
-	switch {
-	case t.Others > 0 && t.Read == t.Others:
+	switch t.level() {
+	case readByAll:
 		return "✓✓ read"
-	case t.Others > 1 && t.Read > 0:
+	case readBySome:
 		return fmt.Sprintf("read %d/%d", t.Read, t.Others)
-	case t.Others > 0 && t.Delivered == t.Others:
+	case deliveredToAll:
 		return "✓✓"
-	case t.Delivered > 0:
+	case deliveredToSome:
 		return fmt.Sprintf("✓✓ %d/%d", t.Delivered, t.Others)
+	case accepted:
 	}
 	return "✓"
 }
