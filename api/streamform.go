@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -81,14 +82,11 @@ func (st *stream) appendPad(dst []byte) []byte {
 	if st.text {
 		begin = '#'
 	}
-	for n := range st.form.pad - 1 {
-		if n == 0 {
-			dst = append(dst, begin)
-		} else {
-			dst = append(dst, ' ')
-		}
-	}
-	return append(dst, '\n')
+	from := len(dst)
+	dst = append(dst, bytes.Repeat([]byte{' '}, st.form.pad)...)
+	dst[from] = begin
+	dst[len(dst)-1] = '\n'
+	return dst
 }
 
 // appendHeartbeat appends a heartbeat as the stream's form has it.
