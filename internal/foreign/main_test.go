@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -78,5 +79,5 @@ var nodeFolder = sync.OnceValues(func() (dir string, err error) {
 	if err := os.CopyFS(dir, os.DirFS("node")); err != nil {
 		return dir, err
 	}
-	return dir, harness.InstallPackages(dir)
+	return dir, harness.InstallPackages(context.Background(), dir)
 })

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -24,12 +25,12 @@ var install = sync.OnceValue(func() error {
 
 // InstallPackages installs the packages of npm that the lock file in a folder
 // names, with its versions and checksums.
-func InstallPackages(dir string) error {
+func InstallPackages(ctx context.Context, dir string) error {
 	npm, err := Program("npm")
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("npm ci: %w: %s", err, out)

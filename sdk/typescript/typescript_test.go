@@ -53,7 +53,7 @@ func TestTypeScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := harness.InstallPackages(dir); err != nil {
+	if err := harness.InstallPackages(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 
