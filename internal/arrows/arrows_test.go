@@ -46,7 +46,8 @@ var rules = []rule{
 	{"internal/fire", nil},    // tests only
 	{"internal/e2e", nil},     // tests only
 	{"internal/foreign", nil}, // tests only
-	{"internal/pages", nil},   // tests only
+	{"internal/browser", []string{"internal/harness"}},
+	{"internal/pages", []string{"internal/browser", "internal/harness"}},
 	{"internal/devices", nil}, // tests only
 	{"internal/bench", []string{"store", "store/sqlite", "store/postgres", "internal/subprocess"}},
 	{"internal/torture/history", nil},

@@ -10,6 +10,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver of the server's database
 
+	"holdline/internal/browser"
 	"holdline/internal/harness"
 )
 
@@ -18,27 +19,27 @@ import (
 func TestLegacyHistoryAndRestore(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := newProfile(t, old(false)).arrive(server.URL, "ann")
-	ann.enter("join")
+	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
+	ann.Enter("join")
 	bob, cleo := server.SignUp("bob"), server.SignUp("cleo")
-	ann.start("bob, cleo", "Allotment")
-	ann.until("the group", shows("title", "Allotment"))
-	group := ann.text("location.hash")[len("#c="):]
+	ann.Start("bob, cleo", "Allotment")
+	ann.Until("the group", Shows("title", "Allotment"))
+	group := ann.Text("location.hash")[len("#c="):]
 	const many = 70
 	for i := range many {
 		bob.MustSend(group, fmt.Sprint(i), fmt.Sprintf("message %02d.", i))
 	}
-	ann.until("live", shows("messages", "message 69."))
-	ann.reload()
-	ann.until("the newest", shows("messages", "message 69.")+" && !("+shows("messages", "message 39.")+")")
+	ann.Until("live", Shows("messages", "message 69."))
+	ann.Reload()
+	ann.Until("the newest", Shows("messages", "message 69.")+" && !("+Shows("messages", "message 39.")+")")
 	for _, oldest := range []string{"message 10.", "message 00."} {
-		ann.reach(el("older"))
-		ann.press("Enter")
-		ann.until("older ones", shows("messages", oldest))
+		ann.Reach(El("older"))
+		ann.Press("Enter")
+		ann.Until("older ones", Shows("messages", oldest))
 	}
-	ann.until("no more of them", "!("+visible("older")+")")
+	ann.Until("no more of them", "!("+Visible("older")+")")
 	var texts []string
-	if err := ann.eval("(function () { var all = "+el("messages")+".childNodes, i, out = []; for (i = 0; i < all.length; i++) out.push(all[i].innerText); return out; })()", &texts); err != nil {
+	if err := ann.Eval("(function () { var all = "+El("messages")+".childNodes, i, out = []; for (i = 0; i < all.length; i++) out.push(all[i].innerText); return out; })()", &texts); err != nil {
 		t.Fatal(err)
 	}
 	if len(texts) != many {
@@ -50,14 +51,14 @@ func TestLegacyHistoryAndRestore(t *testing.T) {
 		}
 	}
 
-	ann.say("to both")
-	ann.until("accepted", shows("messages", "accepted"))
+	ann.Say("to both")
+	ann.Until("accepted", Shows("messages", "accepted"))
 	last := bob.AllEvents(group)
 	seq := last[len(last)-1].Seq
 	bob.Must(204, "POST", "/v1/acks", map[string]any{"read": map[string]int64{group: seq}}, nil)
-	ann.until("read by one of two", shows("messages", "read 1/2"))
+	ann.Until("read by one of two", Shows("messages", "read 1/2"))
 	cleo.Must(204, "POST", "/v1/acks", map[string]any{"read": map[string]int64{group: seq}}, nil)
-	ann.until("read by both", shows("messages", "read 2/2"))
+	ann.Until("read by both", Shows("messages", "read 2/2"))
 
 	// What a restore does: the database begins another life.
 	server.Kill()
@@ -74,13 +75,13 @@ func TestLegacyHistoryAndRestore(t *testing.T) {
 	server = server.Again()
 	bob = bob.At(server)
 	bob.MustSend(group, "after", "after the restore")
-	ann.until("drawn anew, once", shows("messages", "after the restore")+" && "+el("messages")+".innerText.split('to both').length == 2")
+	ann.Until("drawn anew, once", Shows("messages", "after the restore")+" && "+El("messages")+".innerText.split('to both').length == 2")
 	bob.MustSend(group, "live", "and live")
-	ann.until("live again", shows("messages", "and live"))
+	ann.Until("live again", Shows("messages", "and live"))
 
 	// One that we leave goes from the list.
 	server.SignIn("ann", harness.Password).Must(200, "DELETE", "/v1/conversations/"+group+"/members/me", nil, nil)
-	ann.until("gone", shows("state", "no longer")+" && !("+shows("list", "Allotment")+")")
+	ann.Until("gone", Shows("state", "no longer")+" && !("+Shows("list", "Allotment")+")")
 }
 
 // The page's own JSON is what RFC 8259 says: nothing less, nothing more.
@@ -90,8 +91,8 @@ func TestLegacyJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _ := newProfile(t, old(false)).open("about:blank")
-	if err := b.eval("window.both = (function () {"+string(source)+"return {read: fromJSON, write: toJSON};})()", nil); err != nil {
+	b, _ := browser.NewProfile(t, Old(false)).Open("about:blank")
+	if err := b.Eval("window.both = (function () {"+string(source)+"return {read: fromJSON, write: toJSON};})()", nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
@@ -104,7 +105,7 @@ func TestLegacyJSON(t *testing.T) {
 		}
 		// Through both: what is read is written, and read here.
 		var again string
-		if err := b.eval("both.write(both.read("+quoted(text)+"))", &again); err != nil {
+		if err := b.Eval("both.write(both.read("+browser.Quoted(text)+"))", &again); err != nil {
 			t.Errorf("%.60s: %v", text, err)
 			continue
 		}
@@ -120,12 +121,12 @@ func TestLegacyJSON(t *testing.T) {
 		`01`, `+1`, `.5`, `1.`, `1e`, `- 1`, `NaN`, `Infinity`, `undefined`, `True`, `nul`, `1 2`, `{}{}`, `[1 2]`, `//`, `/**/1`, `alert(1)`, `(1)`, `"a"+"b"`, "\u00a01", `\u0031`, `"\`,
 		strings.Repeat("[", 5000) + strings.Repeat("]", 5000),
 	} {
-		if err := b.eval("both.read("+quoted(text)+")", nil); err == nil || !strings.Contains(err.Error(), "not JSON") {
+		if err := b.Eval("both.read("+browser.Quoted(text)+")", nil); err == nil || !strings.Contains(err.Error(), "not JSON") {
 			t.Errorf("%.60q is taken for JSON: %v", text, err)
 		}
 	}
 	var none bool
-	if err := b.eval("both.read('{\"__proto__\":{\"polluted\":true}}').polluted === undefined || ({}).polluted === undefined", &none); err != nil || !none {
+	if err := b.Eval("both.read('{\"__proto__\":{\"polluted\":true}}').polluted === undefined || ({}).polluted === undefined", &none); err != nil || !none {
 		t.Errorf("objects are polluted: %v", err)
 	}
 }

@@ -6,122 +6,32 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
+	"holdline/internal/browser"
 	"holdline/internal/harness"
 )
 
-//go:embed old.js
-var oldScript string
-
-// old takes from a browser what old ones lack; bare: localStorage, cookies and
-// XMLHttpRequest too, for what Internet Explorer 6 has in their place.
-func old(bare bool) string {
-	return strings.Replace(oldScript, "BARE", strconv.FormatBool(bare), 1)
-}
-
-// person is somebody at the legacy page.
-type person struct {
-	*page
-	handle string
-}
-
-// el is the element of an id.
-func el(id string) string { return "document.getElementById(" + quoted(id) + ")" }
-
-// shows is whether an element's text holds another.
-func shows(id, text string) string {
-	return el(id) + ".innerText.indexOf(" + quoted(text) + ") >= 0"
-}
-
-// visible is whether an element can be seen.
-func visible(id string) string { return el(id) + " && " + el(id) + ".offsetHeight > 0" }
-
-// arrive opens the root, which leads to the page, and waits for its door.
-func (p *profile) arrive(url, handle string) *person {
-	p.t.Helper()
-	opened, _ := p.open(url + "/")
-	b := &person{opened, handle}
-	b.until("the door", visible("door"))
-	if at := b.text("location.pathname"); at != "/legacy" {
-		p.t.Errorf("a browser is led to %s", at)
-	}
-	if there := b.text("typeof JSON + typeof [].forEach + typeof ''.trim + typeof Object.keys + typeof document.addEventListener + typeof document.querySelector + typeof Promise + typeof fetch"); p.before != "" && there != strings.Repeat("undefined", 8) {
-		p.t.Errorf("this is no old browser: %s", there)
+// arrive opens the root in a browser that is old, and waits for the page's door.
+func arrive(p *browser.Profile, url, handle string) *Person {
+	p.T.Helper()
+	b := Arrive(p, url, handle)
+	if there := b.Text("typeof JSON + typeof [].forEach + typeof ''.trim + typeof Object.keys + typeof document.addEventListener + typeof document.querySelector + typeof Promise + typeof fetch"); there != strings.Repeat("undefined", 8) {
+		p.T.Errorf("this is no old browser: %s", there)
 	}
 	return b
 }
 
-// enter fills the door in and presses a button of it, all by the keyboard.
-func (b *person) enter(button string) {
-	b.t.Helper()
-	b.until("the button", visible(button))
-	b.reach(el("handle"))
-	b.write("handle", b.handle)
-	b.press("Tab")
-	b.enterText(harness.Password)
-	b.reach(el(button))
-	b.press("Enter")
-	b.until("signed in", visible("home")+" && "+shows("name", b.handle))
-}
-
-// resume waits until the page, loaded anew, goes on: by its cookie, or with a
-// password where there are none.
-func (b *person) resume(bare bool) {
-	b.t.Helper()
-	if bare {
-		b.until("the door", visible("door"))
-		b.enter("enter")
-	}
-	b.until("signed in", visible("home")+" && "+visible("leave"))
-}
-
-// write fills a field in.
-func (b *person) write(id, text string) {
-	b.t.Helper()
-	b.reach(el(id))
-	if err := b.eval(el(id)+".value = ''", nil); err != nil {
-		b.t.Error(err)
-	}
-	b.enterText(text)
-}
-
-// start starts a conversation.
-func (b *person) start(people, title string) {
-	b.t.Helper()
-	b.write("people", people)
-	b.write("group", title)
-	b.press("Enter")
-}
-
-// say sends a message in the conversation that is open.
-func (b *person) say(text string) {
-	b.t.Helper()
-	b.write("text", text)
-	b.press("Enter")
-}
-
-// choose opens the conversation of a name, from the list.
-func (b *person) choose(name string) {
-	b.t.Helper()
-	b.until("the list names "+name, shows("list", name))
-	link := "(function () { var all = " + el("list") + ".getElementsByTagName('a'), i; for (i = 0; i < all.length; i++) if (all[i].innerText.indexOf(" + quoted(name) + ") >= 0) return all[i]; })()"
-	b.reach(link)
-	b.press("Enter")
-	b.until(name+" is open", shows("title", name))
-}
-
 // unmarked sees that nothing people wrote has become part of the page.
-func (b *person) unmarked() {
-	b.t.Helper()
+func unmarked(b *Person) {
+	b.T.Helper()
 	for expression, want := range map[string]string{
 		"window.hacked": "undefined", "window.forbidden.join()": "", "document.getElementsByTagName('img').length": "0",
 		"document.getElementsByTagName('script').length": "1", "document.getElementsByTagName('iframe').length": "0",
 	} {
-		if got := b.text(expression); got != want {
-			b.t.Errorf("%s is %s", expression, got)
+		if got := b.Text(expression); got != want {
+			b.T.Errorf("%s is %s", expression, got)
 		}
 	}
 }
@@ -151,26 +61,26 @@ func TestLegacyPageBare(t *testing.T) {
 // and come back, reload, meet somebody hostile and sign out.
 func life(t *testing.T, bare bool) {
 	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := newProfile(t, old(bare)).arrive(server.URL, "ann")
-	bob := newProfile(t, old(bare)).arrive(server.URL, "bob")
-	ann.size(1024, 700)
-	bob.size(240, 320)
-	ann.enter("join")
-	bob.enter("join")
+	ann := arrive(browser.NewProfile(t, Old(bare)), server.URL, "ann")
+	bob := arrive(browser.NewProfile(t, Old(bare)), server.URL, "bob")
+	ann.Size(1024, 700)
+	bob.Size(240, 320)
+	ann.Enter("join")
+	bob.Enter("join")
 
-	ann.start("nobody", "")
-	ann.until("told that there is nobody", shows("state", "nobody"))
-	ann.start("@Bob", "")
-	ann.until("the talk", visible("talk")+" && "+shows("title", "bob"))
-	ann.say("Are you there?")
-	ann.until("accepted and delivered", shows("messages", "delivered"))
-	bob.until("it is counted", shows("list", "1\nann") /* the count floats */ +" || "+shows("list", "1"))
-	bob.choose("ann")
-	bob.until("it is there", shows("messages", "Are you there?"))
-	ann.until("read", shows("messages", "read"))
-	bob.say("Yes.")
-	ann.until("the answer", shows("messages", "Yes."))
-	if count := bob.text(el("list") + ".innerText"); strings.Contains(count, "1") {
+	ann.Start("nobody", "")
+	ann.Until("told that there is nobody", Shows("state", "nobody"))
+	ann.Start("@Bob", "")
+	ann.Until("the talk", Visible("talk")+" && "+Shows("title", "bob"))
+	ann.Say("Are you there?")
+	ann.Until("accepted and delivered", Shows("messages", "delivered"))
+	bob.Until("it is counted", Shows("list", "1\nann") /* the count floats */ +" || "+Shows("list", "1"))
+	bob.Choose("ann")
+	bob.Until("it is there", Shows("messages", "Are you there?"))
+	ann.Until("read", Shows("messages", "read"))
+	bob.Say("Yes.")
+	ann.Until("the answer", Shows("messages", "Yes."))
+	if count := bob.Text(El("list") + ".innerText"); strings.Contains(count, "1") {
 		t.Errorf("still counted: %s", count)
 	}
 	keepPicture(ann, bare, "wide")
@@ -178,39 +88,39 @@ func life(t *testing.T, bare bool) {
 
 	// The server is killed. What is written meanwhile is sent when it is back.
 	server.Kill()
-	ann.until("the connection is gone", shows("state", "No connection"))
-	ann.say("While you were out")
-	ann.until("kept", shows("messages", "sending"))
-	ann.load("about:blank") // and outlasts the page
-	ann.until("the page is left", "location.protocol == 'about:'")
+	ann.Until("the connection is gone", Shows("state", "No connection"))
+	ann.Say("While you were out")
+	ann.Until("kept", Shows("messages", "sending"))
+	ann.Load("about:blank") // and outlasts the page
+	ann.Until("the page is left", "location.protocol == 'about:'")
 	server = server.Again()
-	ann.load(server.URL + "/legacy")
-	ann.resume(bare)
-	ann.choose("bob")
-	ann.until("sent", shows("messages", "While you were out")+" && !("+shows("messages", "sending")+")")
-	bob.until("received", shows("messages", "While you were out"))
+	ann.Load(server.URL + "/legacy")
+	ann.Resume(bare)
+	ann.Choose("bob")
+	ann.Until("sent", Shows("messages", "While you were out")+" && !("+Shows("messages", "sending")+")")
+	bob.Until("received", Shows("messages", "While you were out"))
 
 	// After a reload the session goes on by its cookie; without cookies it is gone.
-	ann.reload()
-	ann.resume(bare)
-	ann.choose("bob")
-	ann.until("the history", shows("messages", "Are you there?")+" && "+shows("messages", "While you were out"))
+	ann.Reload()
+	ann.Resume(bare)
+	ann.Choose("bob")
+	ann.Until("the history", Shows("messages", "Are you there?")+" && "+Shows("messages", "While you were out"))
 
 	meetEve(server, ann)
 
-	ann.load(server.URL + "/legacy?")
-	ann.resume(bare)
-	ann.reach(el("leave"))
-	ann.press("Enter")
-	ann.until("signed out", visible("door"))
-	if left := ann.text(el("list") + ".innerText + " + el("messages") + ".innerText"); strings.TrimSpace(left) != "" {
+	ann.Load(server.URL + "/legacy?")
+	ann.Resume(bare)
+	ann.Reach(El("leave"))
+	ann.Press("Enter")
+	ann.Until("signed out", Visible("door"))
+	if left := ann.Text(El("list") + ".innerText + " + El("messages") + ".innerText"); strings.TrimSpace(left) != "" {
 		t.Errorf("after signing out the page still holds %q", left)
 	}
-	ann.reload()
-	ann.until("still signed out", visible("door"))
-	ann.unmarked()
-	bob.unmarked()
-	if sessions := bob.text("window.requested.join()"); strings.Contains(sessions, "hl_") {
+	ann.Reload()
+	ann.Until("still signed out", Visible("door"))
+	unmarked(ann)
+	unmarked(bob)
+	if sessions := bob.Text("window.requested.join()"); strings.Contains(sessions, "hl_") {
 		t.Errorf("a token is in an address: %s", sessions)
 	}
 	if t.Failed() {
@@ -222,8 +132,8 @@ func life(t *testing.T, bare bool) {
 }
 
 // meetEve lets somebody hostile write to a person by all that reaches their page.
-func meetEve(server *harness.Server, ann *person) {
-	t := ann.t
+func meetEve(server *harness.Server, ann *Person) {
+	t := ann.T
 	t.Helper()
 	eve := server.Client()
 	var in struct {
@@ -238,35 +148,35 @@ func meetEve(server *harness.Server, ann *person) {
 	for i, text := range hostile {
 		eve.MustSend(made.ID, fmt.Sprint("e", i), text)
 	}
-	ann.choose(hostile[0])
-	ann.until("all that eve says, as text", shows("messages", "two")+" && "+shows("messages", hostile[2])+" && "+shows("messages", hostile[3])+" && "+shows("messages", hostile[1]+" (eve)"))
-	ann.unmarked()
+	ann.Choose(hostile[0])
+	ann.Until("all that eve says, as text", Shows("messages", "two")+" && "+Shows("messages", hostile[2])+" && "+Shows("messages", hostile[3])+" && "+Shows("messages", hostile[1]+" (eve)"))
+	unmarked(ann)
 	for _, text := range hostile {
 		if strings.ContainsAny(text, "\n\x01") {
 			continue
 		}
-		ann.say(text)
-		ann.until("sent as it is", shows("messages", text)+" && !("+shows("messages", "sending")+")")
+		ann.Say(text)
+		ann.Until("sent as it is", Shows("messages", text)+" && !("+Shows("messages", "sending")+")")
 	}
-	ann.unmarked()
+	unmarked(ann)
 	for _, hash := range []string{"#c=<img src=x onerror=hacked=1>", "#c=constructor", "#c=javascript:hacked=1", "#" + hostile[0], "?" + hostile[1]} {
 		if strings.HasPrefix(hash, "#") {
-			if err := ann.eval("location.hash = "+quoted(hash), nil); err != nil {
+			if err := ann.Eval("location.hash = "+browser.Quoted(hash), nil); err != nil {
 				t.Error(err)
 			}
-			ann.unmarked()
+			unmarked(ann)
 		}
 	}
 	// Names of the direct conversation come from elsewhere again.
 	eve.MustSend(eve.Direct("ann"), "d", "direct")
-	ann.choose(hostile[1])
-	ann.until("her words", shows("messages", "direct"))
-	ann.unmarked()
+	ann.Choose(hostile[1])
+	ann.Until("her words", Shows("messages", "direct"))
+	unmarked(ann)
 }
 
 // keepPicture writes a screenshot if HOLDLINE_TEST_PICTURES names a folder for them.
-func keepPicture(b *person, bare bool, name string) {
+func keepPicture(b *Person, bare bool, name string) {
 	if dir := os.Getenv("HOLDLINE_TEST_PICTURES"); dir != "" {
-		b.do("picture", filepath.Join(dir, fmt.Sprintf("legacy-%s-%v.png", name, bare)))
+		b.Do("picture", filepath.Join(dir, fmt.Sprintf("legacy-%s-%v.png", name, bare)))
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"holdline/internal/browser"
 )
 
 // patience bounds every wait for something that must happen soon.
@@ -16,11 +18,7 @@ type run struct{ *testing.M }
 
 // Run implements goleak.TestingM.
 func (r run) Run() int {
-	defer func() {
-		if started != nil {
-			started.close()
-		}
-	}()
+	defer browser.End()
 	return r.M.Run()
 }
 

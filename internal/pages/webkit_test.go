@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"holdline/internal/browser"
 	"holdline/internal/harness"
 )
 
@@ -24,7 +25,7 @@ type webKit struct {
 
 // newWebKit opens a page in it. Debian has it, with Python's bindings; other
 // versions of Python, beside the system's, do not see these.
-func newWebKit(t *testing.T, address string) *page {
+func newWebKit(t *testing.T, address string) *browser.Page {
 	t.Helper()
 	python, err := harness.Program("/usr/bin/python3")
 	if err == nil {
@@ -73,14 +74,14 @@ func newWebKit(t *testing.T, address string) *page {
 			t.Logf("webkit.py wrote:\n%s", &stderr)
 		}
 	})
-	p := &page{t, w}
-	p.size(1024, 700)
-	p.load(address)
+	p := &browser.Page{T: t, View: w}
+	p.Size(1024, 700)
+	p.Load(address)
 	return p
 }
 
 // do does one thing and returns what it tells, as JSON.
-func (w *webKit) do(command string, argument any) ([]byte, error) {
+func (w *webKit) Do(command string, argument any) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.in.Encode([]any{command, argument}); err != nil {
@@ -97,8 +98,8 @@ func (w *webKit) do(command string, argument any) ([]byte, error) {
 	}
 }
 
-func (w *webKit) eval(expression string, v any) error {
-	said, err := w.do("eval", expression)
+func (w *webKit) Eval(expression string, v any) error {
+	said, err := w.Do("eval", expression)
 	if err != nil {
 		return err
 	}
@@ -115,13 +116,13 @@ func (w *webKit) eval(expression string, v any) error {
 	return json.Unmarshal([]byte(*value), v)
 }
 
-func (w *webKit) input(command, argument string) error {
-	_, err := w.do(command, argument)
+func (w *webKit) Input(command, argument string) error {
+	_, err := w.Do(command, argument)
 	return err
 }
 
-func (w *webKit) resize(width, height int) error {
-	_, err := w.do("size", []int{width, height})
+func (w *webKit) Resize(width, height int) error {
+	_, err := w.Do("size", []int{width, height})
 	return err
 }
 
@@ -129,47 +130,47 @@ func (w *webKit) resize(width, height int) error {
 func TestLegacyPageInWebKit(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := &person{newWebKit(t, server.URL+"/"), "ann"}
-	ann.until("the door", visible("door"))
-	if at := ann.text("location.pathname"); at != "/legacy" {
+	ann := &Person{newWebKit(t, server.URL+"/"), "ann"}
+	ann.Until("the door", Visible("door"))
+	if at := ann.Text("location.pathname"); at != "/legacy" {
 		t.Errorf("a browser is led to %s", at)
 	}
-	ann.enter("join")
+	ann.Enter("join")
 	bob := server.SignUp("bob")
-	ann.start("bob", "")
-	ann.until("the talk", shows("title", "bob"))
-	ann.say("from WebKit")
-	ann.until("accepted", shows("messages", "accepted"))
+	ann.Start("bob", "")
+	ann.Until("the talk", Shows("title", "bob"))
+	ann.Say("from WebKit")
+	ann.Until("accepted", Shows("messages", "accepted"))
 	talk := bob.Direct("ann")
 	bob.Must(204, "POST", "/v1/acks", map[string]any{"read": map[string]int{talk: 2}}, nil)
-	ann.until("read", shows("messages", "read"))
+	ann.Until("read", Shows("messages", "read"))
 	for i, text := range hostile {
 		bob.MustSend(talk, string(rune('a'+i)), text)
 	}
-	ann.until("all of it, as text", shows("messages", hostile[0])+" && "+shows("messages", hostile[3])+" && "+shows("messages", "two"))
+	ann.Until("all of it, as text", Shows("messages", hostile[0])+" && "+Shows("messages", hostile[3])+" && "+Shows("messages", "two"))
 	keepPicture(ann, false, "webkit")
 
 	server.Kill()
-	ann.until("the connection is gone", shows("state", "No connection"))
-	ann.say("meanwhile")
+	ann.Until("the connection is gone", Shows("state", "No connection"))
+	ann.Say("meanwhile")
 	server = server.Again()
 	bob = bob.At(server)
-	ann.until("sent", shows("messages", "meanwhile")+" && !("+shows("messages", "sending")+")")
+	ann.Until("sent", Shows("messages", "meanwhile")+" && !("+Shows("messages", "sending")+")")
 	bob.MustSend(talk, "last", "after the crash")
-	ann.until("live again", shows("messages", "after the crash"))
+	ann.Until("live again", Shows("messages", "after the crash"))
 
-	ann.reload()
-	ann.until("signed in by the cookie", visible("home"))
-	ann.choose("bob")
-	ann.until("the history", shows("messages", "after the crash")+" && "+shows("messages", "from WebKit"))
-	ann.size(240, 320)
+	ann.Reload()
+	ann.Until("signed in by the cookie", Visible("home"))
+	ann.Choose("bob")
+	ann.Until("the history", Shows("messages", "after the crash")+" && "+Shows("messages", "from WebKit"))
+	ann.Size(240, 320)
 	keepPicture(ann, false, "webkit-narrow")
-	ann.reach(el("back"))
-	ann.press("Enter")
-	ann.reach(el("leave"))
-	ann.press("Enter")
-	ann.until("signed out", visible("door"))
-	if got := ann.text("window.hacked"); got != "undefined" {
+	ann.Reach(El("back"))
+	ann.Press("Enter")
+	ann.Reach(El("leave"))
+	ann.Press("Enter")
+	ann.Until("signed out", Visible("door"))
+	if got := ann.Text("window.hacked"); got != "undefined" {
 		t.Error("hacked")
 	}
 }

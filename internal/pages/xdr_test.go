@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"holdline/internal/browser"
 	"holdline/internal/harness"
 )
 
@@ -50,42 +51,42 @@ func TestLegacyPageByXDomainRequest(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true, Args: []string{"--ticket-ttl=4s"}})
 	site := elsewhere(t, server)
-	profile := newProfile(t, old(false)+xdrScript)
-	ann := profile.arrive(site, "ann")
-	if ann.text("location.origin") == server.URL {
+	profile := browser.NewProfile(t, Old(false)+xdrScript)
+	ann := arrive(profile, site, "ann")
+	if ann.Text("location.origin") == server.URL {
 		t.Fatal("this is no other origin")
 	}
-	ann.write("handle", "ann")
-	ann.press("Tab")
-	ann.enterText("wrong password")
-	ann.press("Enter")
-	ann.until("the error, out of its envelope", shows("state", "Wrong handle or password"))
-	ann.enter("join")
+	ann.Write("handle", "ann")
+	ann.Press("Tab")
+	ann.EnterText("wrong password")
+	ann.Press("Enter")
+	ann.Until("the error, out of its envelope", Shows("state", "Wrong handle or password"))
+	ann.Enter("join")
 	bob := server.SignUp("bob")
-	ann.start("bob", "")
-	ann.until("the talk", shows("title", "bob"))
-	ann.say("across origins")
-	ann.until("accepted", shows("messages", "across origins")+" && !("+shows("messages", "sending")+")")
+	ann.Start("bob", "")
+	ann.Until("the talk", Shows("title", "bob"))
+	ann.Say("across origins")
+	ann.Until("accepted", Shows("messages", "across origins")+" && !("+Shows("messages", "sending")+")")
 	talk := bob.Direct("ann")
 	bob.MustSend(talk, "1", "and back")
-	ann.until("live", shows("messages", "and back"))
+	ann.Until("live", Shows("messages", "and back"))
 
 	server.Kill()
-	ann.say("into the void")
+	ann.Say("into the void")
 	server = server.Again()
 	bob = bob.At(server)
-	ann.until("sent again", shows("messages", "into the void")+" && !("+shows("messages", "sending")+")")
-	ann.until("another ticket", "window.requested.join('\\n').match(/tickets/g).length > 1")
+	ann.Until("sent again", Shows("messages", "into the void")+" && !("+Shows("messages", "sending")+")")
+	ann.Until("another ticket", "window.requested.join('\\n').match(/tickets/g).length > 1")
 	bob.MustSend(talk, "2", "with another ticket")
-	ann.until("live again", shows("messages", "with another ticket"))
+	ann.Until("live again", Shows("messages", "with another ticket"))
 	if log := bob.AllEvents(talk); len(log) != 5 {
 		t.Errorf("the log: %+v", log)
 	}
 
-	ann.reach(el("leave"))
-	ann.press("Enter")
-	ann.until("signed out", visible("door"))
-	asked := ann.text("window.requested.join('\\n')")
+	ann.Reach(El("leave"))
+	ann.Press("Enter")
+	ann.Until("signed out", Visible("door"))
+	asked := ann.Text("window.requested.join('\\n')")
 	for line := range strings.Lines(asked) {
 		if !strings.HasPrefix(line, "XDR ") || strings.Contains(line, "hl_") {
 			t.Errorf("asked for %s", line)
@@ -94,5 +95,5 @@ func TestLegacyPageByXDomainRequest(t *testing.T) {
 	if !strings.Contains(asked, "method=DELETE") {
 		t.Errorf("signed out by %s", asked)
 	}
-	ann.unmarked()
+	unmarked(ann)
 }
