@@ -48,7 +48,8 @@ var rules = []rule{
 	{"internal/foreign", nil}, // tests only
 	{"internal/browser", []string{"internal/harness"}},
 	{"internal/pages", []string{"internal/browser", "internal/harness"}},
-	{"internal/devices", nil}, // tests only
+	{"internal/devices", nil},  // tests only
+	{"internal/together", nil}, // tests only
 	{"internal/bench", []string{"store", "store/sqlite", "store/postgres", "internal/subprocess"}},
 	{"internal/torture/history", nil},
 	{"internal/torture/check", []string{"internal/torture/history"}},
