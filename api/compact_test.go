@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -73,9 +74,24 @@ func dataOf(frame string) string {
 
 // expander makes events of compact ones, by what the contract says of CompactEvent.
 type expander struct {
-	t                    testing.TB
-	conversation, sender string
-	at                   time.Time
+	t            testing.TB
+	conversation string
+	senders      map[string]string // the last of each conversation
+	recent       []string          // the conversations in senders, the latest last
+	at           time.Time
+}
+
+// turn goes to a conversation, and forgets the ninth.
+func (x *expander) turn(conversation string) {
+	x.conversation = conversation
+	x.recent = append(slices.DeleteFunc(x.recent, func(c string) bool { return c == conversation }), conversation)
+	if len(x.recent) > 8 {
+		delete(x.senders, x.recent[0])
+		x.recent = x.recent[1:]
+	}
+	if x.senders == nil {
+		x.senders = map[string]string{}
+	}
 }
 
 func (x *expander) heartbeat(data string) {
@@ -92,21 +108,19 @@ func (x *expander) event(data string) Event {
 	contract.CheckJSON(x.t, "CompactEvent", []byte(data))
 	var e Event
 	must(x.t, json.Unmarshal([]byte(data), &e))
-	if e.ConversationId != "" {
-		x.conversation, x.sender = e.ConversationId, ""
-	}
+	x.turn(cmp.Or(e.ConversationId, x.conversation))
 	e.ConversationId = x.conversation
 	if e.Type == "" {
 		e.Type = "message"
 	}
 	if e.Type == "hidden" {
-		x.sender = ""
+		delete(x.senders, x.conversation)
 		return e
 	}
 	if e.SenderId == "" {
-		e.SenderId = x.sender
+		e.SenderId = x.senders[x.conversation]
 	}
-	x.sender = e.SenderId
+	x.senders[x.conversation] = e.SenderId
 	if e.AcceptedAt.IsZero() {
 		e.AcceptedAt = x.at
 	} else {

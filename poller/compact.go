@@ -11,37 +11,58 @@ import (
 // Told is what one answer or stream has told its reader already, so that it
 // need not be said again. The zero value has told nothing.
 type Told struct {
-	conversation, sender store.ID
-	at                   store.Millis
+	recent [Remembered]lastSender // the conversation of the last event first
+	at     store.Millis
 }
+
+// Remembered is of how many conversations a reader of compact events has to
+// keep the last sender: of those that had an event last.
+const Remembered = 8
+
+type lastSender struct{ conversation, sender store.ID }
 
 // toldFor is how long a time that was told does for the events that follow.
 const toldFor = time.Minute
 
 // Within makes the conversation known: it is the one that was asked for.
-func (t *Told) Within(conversation store.ID) { t.conversation = conversation }
+func (t *Told) Within(conversation store.ID) { t.recent[0].conversation = conversation }
 
 // Time notes that a time was told otherwise, by a heartbeat.
 func (t *Told) Time(at store.Millis) { t.at = at }
+
+// turn makes a conversation that of the last event. It reports whether it was already.
+func (t *Told) turn(conversation store.ID) bool {
+	if t.recent[0].conversation == conversation {
+		return true
+	}
+	known := lastSender{conversation: conversation}
+	for i := range t.recent {
+		known, t.recent[i] = t.recent[i], known
+		if known.conversation == conversation {
+			t.recent[0] = known
+			break
+		}
+	}
+	return false
+}
 
 // AppendCompact appends the event's JSON object without what t has told, and
 // notes what it tells. It copies pieces of the bytes that all readers share.
 //
 // Left out are the type `message`; the conversation, where it is that of the
-// event before; the sender, where the event before has the same in the same
-// conversation; and the time, where it is less than a minute from the one told last.
+// event before; the sender, where the last event of the same conversation has the
+// same and the conversation is among the Remembered; and the time, where it is less than a minute from the one told last.
 func (f Frame) AppendCompact(dst []byte, conversation store.ID, t *Told) []byte {
 	e := f.e
 	const head = 1 + eventjson.ConversationLen
-	same := t.conversation == conversation
-	if same {
+	if t.turn(conversation) {
 		dst = append(dst, '{')
 	} else {
 		dst = append(dst, e.frame[e.jsonAt:e.jsonAt+int32(head)]...)
-		t.conversation, t.sender = conversation, 0
 	}
+	sender := &t.recent[0].sender
 	if e.senderAt < 0 { // hidden
-		t.sender = 0
+		*sender = 0
 		return append(dst, e.frame[e.jsonAt+int32(head):e.jsonEnd]...)
 	}
 	dst = append(dst, e.frame[e.jsonAt+int32(head):e.typeAt]...)
@@ -52,9 +73,9 @@ func (f Frame) AppendCompact(dst []byte, conversation store.ID, t *Told) []byte 
 		dst = append(append(dst, ','), e.own[:len(e.own)-1]...)
 	}
 	senderEnd := e.senderAt + int32(eventjson.SenderLen)
-	if t.sender != e.sender {
+	if *sender != e.sender {
 		dst = append(append(dst, ','), e.frame[e.senderAt:senderEnd]...)
-		t.sender = e.sender
+		*sender = e.sender
 	}
 	dst = append(dst, e.frame[senderEnd:e.timeAt]...)
 	timeEnd := e.timeAt + int32(eventjson.TimeLen)

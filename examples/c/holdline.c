@@ -45,6 +45,7 @@ enum {
 	PLACES = 40,      /* conversations whose seqs are checked, those that moved last */
 	PAGE_EVENTS = 32, /* below PLACES: a page that comes twice is recognised as a whole */
 	DEPTH = 31,       /* nesting of JSON */
+	RECENT = 8,       /* conversations whose last sender a compact event may leave out (the contract, CompactEvent) */
 	QUIET = 3,        /* so many heartbeats without an event that is due, and it is missing */
 	REPAIRS = 3,      /* so often what is missing is asked for in vain before it is called lost */
 	MAX_BACKOFF_MS = 60000,
@@ -87,6 +88,11 @@ struct place {
 	char conversation[12];
 	uint32_t used; /* me.clock when it last moved */
 	uint64_t seq;
+};
+
+/* Who spoke last in a conversation. */
+struct last_sender {
+	char conversation[12], sender[12];
 };
 
 /* Everything there is to remember. */
@@ -138,7 +144,8 @@ static struct {
 
 	/* What the answer or stream has told before, in its compact form. */
 	struct {
-		char conversation[12], sender[12], at[28];
+		struct last_sender recent[RECENT]; /* the conversation of the last event first */
+		char at[28];
 	} before;
 
 	/* The frame of a stream that is being read. */
@@ -659,21 +666,39 @@ static void event_begin(void)
 	if (!me.compact || me.json.mode == PROBLEM)
 		return;
 	strcpy(me.event.type, "message");
-	strcpy(me.event.conversation, me.before.conversation); /* both pairs have 12 bytes */
-	strcpy(me.event.sender, me.before.sender);
+	strcpy(me.event.conversation, me.before.recent[0].conversation); /* both have 12 bytes */
 }
 
-/* event_end notes what the next one may leave out. */
+/* recent_turn makes a conversation the one of the last event. */
+static struct last_sender *recent_turn(const char *conversation)
+{
+	struct last_sender *recent = me.before.recent, turned;
+	size_t i = 0;
+	while (i < RECENT - 1 && strcmp(recent[i].conversation, conversation) != 0)
+		i++;
+	turned = recent[i];
+	if (strcmp(turned.conversation, conversation) != 0) {
+		memset(&turned, 0, sizeof turned);
+		strcpy(turned.conversation, conversation); /* both have 12 bytes */
+	}
+	memmove(recent + 1, recent, i * sizeof *recent);
+	recent[0] = turned;
+	return recent;
+}
+
+/* event_end fills in the sender that a compact event has left out, and notes what the next one may leave out. */
 static void event_end(void)
 {
-	if (me.compact && strcmp(me.event.type, "hidden") == 0)
-		me.event.sender[0] = '\0';
+	struct last_sender *last;
 	if (me.event.at[0])
 		strcpy(me.before.at, me.event.at); /* both have 28 bytes */
-	if (me.event.seq > 0) {
-		strcpy(me.before.conversation, me.event.conversation);
-		strcpy(me.before.sender, me.event.sender);
-	}
+	if (!me.compact || me.json.mode == PROBLEM || me.event.seq == 0)
+		return;
+	last = recent_turn(me.event.conversation);
+	if (me.event.sender[0] || strcmp(me.event.type, "hidden") == 0)
+		strcpy(last->sender, me.event.sender); /* both have 12 bytes */
+	else
+		strcpy(me.event.sender, last->sender);
 }
 
 static void json_begin(enum mode mode)

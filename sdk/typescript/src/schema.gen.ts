@@ -845,7 +845,8 @@ export interface components {
          * @description An `Event` with `compact=1`. Everything is as in the event, or left out where the reader knows it:
          *
          *     `type`, where it is `message`. `conversation_id`, in the log of one conversation; in an inbox, where it is that of the event before in this answer or
-         *     stream. `sender_id`, where the event before in this answer or stream was by the same sender in the same conversation. `accepted_at`, where it is less than a minute from the
+         *     stream. `sender_id`, where the event before of the same conversation, in this answer or stream, was by the same sender: keep it for each of the eight
+         *     conversations that had an event last. `accepted_at`, where it is less than a minute from the
          *     time that this answer or stream told last, by an `accepted_at` or the `at` of a heartbeat.
          */
         CompactEvent: {
