@@ -145,7 +145,7 @@ func (s *Server) openReader(c *call, id store.ID, at cursor, field string) (*pol
 	if err != nil {
 		return nil, err
 	}
-	if at.epoch != "" && at.seq > 0 && !r.Removed() {
+	if at.epoch != "" && at.seq > 0 && !r.Removed() && c.who.Scopes&ScopeDeliver != 0 {
 		s.store.NoteDelivered(c.who.User.ID, id, at.seq)
 	}
 	return r, nil

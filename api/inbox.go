@@ -127,6 +127,9 @@ func (s *Server) openInbox(c *call, cursor, field string, fromStart bool) (*poll
 	case err != nil:
 		return nil, err
 	}
+	if c.who.Scopes&ScopeDeliver == 0 {
+		return in, nil
+	}
 	d := in.Delivered()
 	for _, p := range d.Places {
 		s.store.NoteDelivered(user, p.ConversationID, p.Seq)
