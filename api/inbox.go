@@ -40,8 +40,7 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 	}
 	err = s.readBatch(c, in, b, limit)
 	if err == nil && b.empty() && wait > 0 {
-		var may bool
-		if may, err = s.mayWait(c); may {
+		if err = s.live.begin(c.who.User.ID); err == nil {
 			b.release()
 			return s.park(c, in, wait, func(c *call, why poller.Wake) (bool, error) { return s.wokenInbox(c, in, limit, why) })
 		}

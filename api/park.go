@@ -77,20 +77,10 @@ type waiter interface {
 // pollStep answers a poll that was woken, or finds that it has to wait on.
 type pollStep func(c *call, why poller.Wake) (answered bool, err error)
 
-// mayWait counts a poll that is about to wait, which park then has to end. It is
-// false while the server goes down, when all polls are answered at once.
-func (s *Server) mayWait(c *call) (bool, error) {
-	err := s.live.begin(c.who.User.ID)
-	if errors.Is(err, errGoingDown) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// park runs the rest of a poll that mayWait has let in: on a goroutine of its
+// park runs the rest of a poll that live.begin has let in: on a goroutine of its
 // own that has the connection for itself or, where that cannot be taken over and
 // given back (TLS, HTTP/2, HTTP/1.0, a request with a body, no Returns), here on
-// the handler's. In the end it closes on and ends what mayWait began.
+// the handler's. In the end it closes on and ends what begin began.
 func (s *Server) park(c *call, on waiter, wait time.Duration, step pollStep) error {
 	p := &parkedPoll{server: s, on: on, step: step, echo: c.Echo(), op: c.op, who: c.who, began: time.Now()}
 	on.Watch(poller.Watch{Wait: wait, Ring: p.ring, Coalesce: c.coalesce()})
