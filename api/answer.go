@@ -13,14 +13,17 @@ import (
 	"holdline/store"
 )
 
-// times makes every time on the wire look the same: RFC 3339, UTC, milliseconds.
-var times = json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, t time.Time) error {
-	return e.WriteToken(jsontext.String(string(store.MillisOf(t).Append(nil))))
-}))
+// encoding is how answers are encoded. Every time looks the same: RFC 3339, UTC,
+// milliseconds. Events within an answer keep the one encoding that they have
+// (eventjson), down to their escapes.
+var encoding = json.JoinOptions(jsontext.PreserveRawStrings(true),
+	json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, t time.Time) error {
+		return e.WriteToken(jsontext.String(string(store.MillisOf(t).Append(nil))))
+	})))
 
 // answer writes v as JSON.
 func (s *Server) answer(c echo.Context, status int, v any) error {
-	body, err := json.Marshal(v, times)
+	body, err := json.Marshal(v, encoding)
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,9 @@ type Scope uint8
 
 // The scopes there are.
 const (
-	ScopeRead  Scope = 1 << iota // read, and move one's own `delivered`
-	ScopeWrite                   // everything else
+	ScopeRead    Scope = 1 << iota
+	ScopeDeliver       // move one's own `delivered`, by a cursor that comes back
+	ScopeWrite         // everything else
 )
 
 // Identity is who is asking.
@@ -114,7 +115,7 @@ func (a *Authenticator) Token(ctx context.Context, token string) (Identity, erro
 	}
 	who, err := a.lookUp(ctx, cacheKey{user: user, hash: hash}, errBadToken,
 		func() (store.Session, store.User, error) { return a.sessions.SessionBySecret(ctx, user, hash[:]) })
-	who.Scopes = ScopeRead | ScopeWrite
+	who.Scopes = ScopeRead | ScopeDeliver | ScopeWrite
 	return who, err
 }
 
@@ -130,7 +131,7 @@ func (a *Authenticator) Ticket(ctx context.Context, text string) (Identity, erro
 	}
 	who, err := a.lookUp(ctx, cacheKey{user: t.user, session: t.session}, errSessionEnded,
 		func() (store.Session, store.User, error) { return a.sessions.SessionByID(ctx, t.user, t.session) })
-	who.Scopes, who.ExpiresAt = ScopeRead, t.expires
+	who.Scopes, who.ExpiresAt = ScopeRead|ScopeDeliver, t.expires
 	return who, err
 }
 

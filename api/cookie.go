@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"mime"
 	"net/http"
 	"net/netip"
@@ -38,6 +39,7 @@ var (
 		Message: "A cookie is for pages of this server: Origin, or Referer where there is none, must be the address that Host names. Leave cookie out to get a token."}
 	errForeignPage = store.Errorf(store.CodeForbidden, "With a cookie alone this call must come from a page of this server, or bring its form_token.")
 	errForeignBody = store.Errorf(store.CodeForbidden, "With a cookie alone a body must be application/json; other types need the form_token.")
+	errEarlierPage = store.Errorf(store.CodeUnauthorized, "This page is of an earlier session, perhaps another user's. Load it again, or sign in.")
 	errFormToken   = &store.Error{Code: store.CodeForbidden, Field: "form_token", Message: "This form_token is not of your session. Load the page again."}
 )
 
@@ -72,7 +74,16 @@ func (s *Server) authenticateCookie(c *call, token, formToken string) (err error
 	}
 	c.cookie = true
 	if method := c.Request().Method; method == http.MethodGet || method == http.MethodHead {
-		return nil // answers cannot be read across origins: CORS is without credentials
+		// The answer cannot be read across origins: CORS is without credentials. But
+		// whoever knows a cursor, as every member of a conversation does, could have a
+		// browser hand it back.
+		switch err := s.checkForgery(c, ""); {
+		case errors.Is(err, errFormToken):
+			return errEarlierPage
+		case err != nil:
+			c.who.Scopes = ScopeRead
+		}
+		return nil
 	}
 	return s.checkForgery(c, formToken)
 }

@@ -20,8 +20,8 @@
 //  8. What a browser sends by itself is no proof of what its user wants: a cookie
 //     alone changes nothing, whichever site's page made the call.
 //
-// There is no SQL here, and no goroutine that outlives its request except the
-// live streams', which Close owns.
+// There is no SQL here, and no goroutine that outlives its request except those of
+// live streams and of polls that wait, which Close owns.
 package api
 
 //go:generate go tool oapi-codegen -config oapi-codegen.yaml ../openapi.yaml

@@ -65,8 +65,7 @@ func (s *Server) poll(c *call, at pollPlace) error {
 	page := pagePool.Get().(*pageBuffer)
 	err = s.readFrames(c, r, page, at.conversation, at.limit)
 	if wait := c.waitUntil(at.until); err == nil && len(page.frames) == 0 && !r.Removed() && wait > 0 {
-		var may bool
-		if may, err = s.mayWait(c); may {
+		if err = s.live.begin(c.who.User.ID); err == nil {
 			page.release()
 			return s.park(c, r, wait, func(c *call, why poller.Wake) (bool, error) { return s.woken(c, r, at, why) })
 		}
@@ -104,6 +103,7 @@ func (s *Server) woken(c *call, r *poller.Reader, at pollPlace, why poller.Wake)
 	if _, fresh := r.Head(); last && !fresh && !r.More() && why&poller.WakeGone == 0 {
 		// It has waited while the sweep failed: what is known of the head is too
 		// old to say that there is nothing.
+		at.until = time.Time{}
 		return true, s.poll(c, at)
 	}
 	return s.readPage(c, r, at, last)
@@ -145,7 +145,7 @@ func (s *Server) openReader(c *call, id store.ID, at cursor, field string) (*pol
 	if err != nil {
 		return nil, err
 	}
-	if at.epoch != "" && at.seq > 0 && !r.Removed() {
+	if at.epoch != "" && at.seq > 0 && !r.Removed() && c.who.Scopes&ScopeDeliver != 0 {
 		s.store.NoteDelivered(c.who.User.ID, id, at.seq)
 	}
 	return r, nil

@@ -40,8 +40,7 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 	}
 	err = s.readBatch(c, in, b, limit)
 	if err == nil && b.empty() && wait > 0 {
-		var may bool
-		if may, err = s.mayWait(c); may {
+		if err = s.live.begin(c.who.User.ID); err == nil {
 			b.release()
 			return s.park(c, in, wait, func(c *call, why poller.Wake) (bool, error) { return s.wokenInbox(c, in, limit, why) })
 		}
@@ -126,6 +125,9 @@ func (s *Server) openInbox(c *call, cursor, field string, fromStart bool) (*poll
 		return nil, invalid(field, "%s is not one that this server made for you. Begin again without it.", field)
 	case err != nil:
 		return nil, err
+	}
+	if c.who.Scopes&ScopeDeliver == 0 {
+		return in, nil
 	}
 	d := in.Delivered()
 	for _, p := range d.Places {

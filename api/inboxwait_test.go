@@ -135,7 +135,8 @@ func TestInboxPollIsAnsweredWhenTheServerDrains(t *testing.T) {
 	if page := <-got; len(page.Events) != 0 || page.More {
 		t.Errorf("%+v", page)
 	}
-	d.poll("&wait=50") // and does not wait any more
+	w.refused(request{method: "GET", path: "/v1/inbox?wait=50&cursor=" + d.cursor, token: ann.Token}, 503, "shutting_down", "")
+	d.poll("")
 	s := w.inboxStream(ann.Token, "?cursor="+d.cursor, nil)
 	f, err := s.next()
 	must(t, err)

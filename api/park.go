@@ -77,20 +77,10 @@ type waiter interface {
 // pollStep answers a poll that was woken, or finds that it has to wait on.
 type pollStep func(c *call, why poller.Wake) (answered bool, err error)
 
-// mayWait counts a poll that is about to wait, which park then has to end. It is
-// false while the server goes down, when all polls are answered at once.
-func (s *Server) mayWait(c *call) (bool, error) {
-	err := s.live.begin(c.who.User.ID)
-	if errors.Is(err, errGoingDown) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// park runs the rest of a poll that mayWait has let in: on a goroutine of its
+// park runs the rest of a poll that live.begin has let in: on a goroutine of its
 // own that has the connection for itself or, where that cannot be taken over and
-// given back (TLS, HTTP/2, HTTP/1.0, no Returns), here on the handler's. In the
-// end it closes on and ends what mayWait began.
+// given back (TLS, HTTP/2, HTTP/1.0, a request with a body, no Returns), here on
+// the handler's. In the end it closes on and ends what begin began.
 func (s *Server) park(c *call, on waiter, wait time.Duration, step pollStep) error {
 	p := &parkedPoll{server: s, on: on, step: step, echo: c.Echo(), op: c.op, who: c.who, began: time.Now()}
 	on.Watch(poller.Watch{Wait: wait, Ring: p.ring, Coalesce: c.coalesce()})
@@ -172,11 +162,16 @@ func (p *parkedPoll) takeOver(c *call) error {
 	if p.server.cfg.Returns == nil || c.parked || r.TLS != nil || r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
 		return errStays
 	}
+	if r.ContentLength != 0 {
+		// Nobody has read the body: what follows the head is not the next request.
+		return errStays
+	}
 	conn, buffered, err := http.NewResponseController(c.Response()).Hijack()
 	if err != nil {
 		return err
 	}
 	_ = conn.SetDeadline(time.Time{}) // net/http may have set some
+	conn, unread := unwrap(conn)
 	p.conn, p.last = conn, r.Close
 	p.asked = asked{
 		route: c.Path(), uri: r.RequestURI, accept: strings.Join(r.Header.Values("Accept"), ","),
@@ -186,6 +181,7 @@ func (p *parkedPoll) takeOver(c *call) error {
 		ahead, _ := buffered.Reader.Peek(n)
 		p.ahead = bytes.Clone(ahead)
 	}
+	p.ahead = append(p.ahead, unread...)
 	return nil
 }
 
@@ -380,21 +376,24 @@ type returnedConn struct {
 	ahead []byte
 }
 
+// unwrap is a connection without what was put around it when it was last given
+// back, and what is left to be read of that. A client may poll all day on one
+// connection, so nothing of its earlier polls may stay.
+func unwrap(conn net.Conn) (bare net.Conn, unread []byte) {
+	if returned, ok := conn.(*returnedConn); ok {
+		return returned.Conn, returned.ahead
+	}
+	return conn, nil
+}
+
 // Read implements net.Conn.
 func (c *returnedConn) Read(b []byte) (int, error) {
 	if len(c.ahead) > 0 {
 		n := copy(b, c.ahead)
-		c.ahead = c.ahead[n:]
+		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
+			c.ahead = nil // it may lie in the poll that was answered
+		}
 		return n, nil
 	}
 	return c.Conn.Read(b)
-}
-
-// CloseWrite lets hangUp end a stream on a connection that was given back.
-func (c *returnedConn) CloseWrite() error {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	return half.CloseWrite()
 }

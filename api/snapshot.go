@@ -45,7 +45,7 @@ func (s *Server) snapshot(c *call) (*inboxSnapshot, error) {
 // fit; the conversations that do not fit are left to GET /v1/conversations.
 func (v *inboxSnapshot) marshal(room int) ([]byte, error) {
 	if room == 0 {
-		return json.Marshal(v, times)
+		return json.Marshal(v, encoding)
 	}
 	used := len(`{"conversations":[],"more":false,"next":"4Jx0aQ7bTz1","receipts":[]}`)
 	receipts := map[string][]jsonText{}
@@ -58,7 +58,7 @@ func (v *inboxSnapshot) marshal(room int) ([]byte, error) {
 		for _, r := range receipts[conversation.Id] {
 			size += len(r) + len(",")
 		}
-		text, err := json.Marshal(conversation, times)
+		text, err := json.Marshal(conversation, encoding)
 		if err != nil {
 			return nil, err
 		}
@@ -79,5 +79,5 @@ func (v *inboxSnapshot) marshal(room int) ([]byte, error) {
 		kept.Conversations = append(kept.Conversations, conversation)
 		kept.Receipts = append(kept.Receipts, receipts[conversation.Id]...)
 	}
-	return json.Marshal(&kept, times)
+	return json.Marshal(&kept, encoding)
 }

@@ -256,7 +256,7 @@ func (st *stream) start(c *call) error {
 	case err == nil:
 		// What the client sends after its request is left unread.
 		_ = conn.SetDeadline(time.Time{}) // net/http may have set some
-		st.conn = conn
+		st.conn, _ = unwrap(conn)
 		head := appendHead(nil, c.Response().Header())
 		st.server.live.add(st)
 		go st.runHijacked(head)

@@ -112,15 +112,17 @@ const userLinger = 30 * time.Second
 func (in *inboxes) forget() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	var gone []*inboxUser
 	for u, since := range in.idle {
 		if time.Since(since) < userLinger {
 			continue
 		}
 		delete(in.idle, u)
 		delete(in.users, u.id)
-		in.leave(u)
 		u.loaded = false
+		gone = append(gone, u)
 	}
+	in.leave(gone...)
 }
 
 // renew makes sure that the interests know whatever a cursor has gone past,

@@ -85,18 +85,30 @@ func (t *interests) enter(u *inboxUser) {
 	t.people = append(t.people, u)
 }
 
-// leave forgets a user.
-func (t *interests) leave(u *inboxUser) {
-	for n := range u.interests {
-		it := &u.interests[n]
-		if !it.is(overBit) {
-			t.remove(it.number, u)
+// leave forgets users. All of a large group can leave together, when a network
+// is gone: each conversation is looked through once for all of them, since the
+// store's writer waits meanwhile.
+func (t *interests) leave(users ...*inboxUser) {
+	left := make(map[uint32]struct{})
+	for _, u := range users {
+		t.people[u.number] = nil
+		for n := range u.interests {
+			if it := &u.interests[n]; !it.is(overBit) {
+				left[it.number] = struct{}{}
+			}
 		}
-		t.unname(it.number)
 	}
-	u.interests = nil
-	t.people[u.number] = nil
-	t.unusedUser = append(t.unusedUser, u.number)
+	for number := range left {
+		f := &t.all[number]
+		f.followers = slices.DeleteFunc(f.followers, func(user uint32) bool { return t.people[user] == nil })
+	}
+	for _, u := range users {
+		for n := range u.interests {
+			t.unname(u.interests[n].number)
+		}
+		u.interests = nil
+		t.unusedUser = append(t.unusedUser, u.number)
+	}
 }
 
 // followers returns the numbers of those who are in a conversation and follow
