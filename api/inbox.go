@@ -240,7 +240,7 @@ func (s *Server) answerInbox(c *call, in *poller.Inbox, b *inboxBuffer, snapshot
 		}
 		b.body = form.append(s, b.body, e.Frame, e.Conversation())
 	}
-	room := 0
+	room := maxReceiptBytes
 	if form.most > 0 {
 		room = max(1, form.most-(len(b.body)-from))
 	}
@@ -271,8 +271,12 @@ func (s *Server) answerInbox(c *call, in *poller.Inbox, b *inboxBuffer, snapshot
 	return nil
 }
 
-// appendReceipts appends the receipts that fit into room bytes (0: all do); in
-// compact form only if there are any.
+// maxReceiptBytes bounds the receipts of an answer that asks for no bound itself.
+// A user can be added to many large groups without being asked.
+const maxReceiptBytes = 1 << 20
+
+// appendReceipts appends the receipts that fit into room bytes; in compact form
+// only if there are any.
 func (b *inboxBuffer) appendReceipts(dst []byte, compact bool, room int, viewer store.ID) (out []byte, leftOut bool) {
 	if compact && len(b.Receipts) == 0 {
 		return dst, false
@@ -289,7 +293,7 @@ func (b *inboxBuffer) appendReceipts(dst []byte, compact bool, room int, viewer 
 		} else {
 			dst = r.AppendJSON(dst, viewer)
 		}
-		if room > 0 && len(dst)-from > room {
+		if len(dst)-from > room {
 			return append(dst[:before], ']'), true
 		}
 	}

@@ -40,12 +40,18 @@ func (s *Server) snapshot(c *call) (*inboxSnapshot, error) {
 	return snapshot, err
 }
 
-// marshal writes the snapshot in at most room bytes (0: any number), but that of
-// one without conversations. The last message of the first conversation is cut to
+// maxSnapshotBytes bounds a snapshot of which no bound is asked for.
+const maxSnapshotBytes = 2 << 20
+
+// marshal writes the snapshot in at most room bytes (0: maxSnapshotBytes), but that
+// of one without conversations. The last message of the first conversation is cut to
 // fit; the conversations that do not fit are left to GET /v1/conversations.
 func (v *inboxSnapshot) marshal(room int) ([]byte, error) {
 	if room == 0 {
-		return json.Marshal(v, encoding)
+		room = maxSnapshotBytes
+		if whole, err := json.Marshal(v, encoding); err != nil || len(whole) <= room {
+			return whole, err
+		}
 	}
 	used := len(`{"conversations":[],"more":false,"next":"4Jx0aQ7bTz1","receipts":[]}`)
 	receipts := map[string][]jsonText{}

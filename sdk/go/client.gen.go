@@ -336,7 +336,7 @@ type InboxPage struct {
 	// Snapshot What to draw a screen from.
 	Snapshot InboxSnapshot `json:"snapshot,omitempty,omitzero"`
 
-	// Truncated Receipts were left out by `max_bytes`; else absent.
+	// Truncated Receipts were left out, by `max_bytes` or since they have more than 1 MiB; else absent.
 	Truncated bool `json:"truncated,omitempty,omitzero"`
 }
 
@@ -365,7 +365,7 @@ type InboxReceipt struct {
 
 // InboxSnapshot What to draw a screen from.
 type InboxSnapshot struct {
-	// Conversations At most 1,000, of about 1 MiB.
+	// Conversations At most 1,000, of about 1 MiB, and 2 MiB with their receipts.
 	Conversations []Conversation `json:"conversations"`
 
 	// More There are more conversations: go on with `GET /v1/conversations?after=` and `next`, or from the first on where there is no `next`.

@@ -891,7 +891,7 @@ export interface components {
             cursor: components["schemas"]["InboxCursor"];
             /** @description Absent where it is false. */
             more?: boolean;
-            /** @description Receipts were left out by `max_bytes`. */
+            /** @description Receipts were left out, by `max_bytes` or since they have more than 1 MiB. */
             truncated?: boolean;
             snapshot?: components["schemas"]["InboxSnapshot"];
         };
@@ -949,7 +949,7 @@ export interface components {
         };
         /** @description What to draw a screen from. */
         InboxSnapshot: {
-            /** @description At most 1,000, of about 1 MiB. */
+            /** @description At most 1,000, of about 1 MiB, and 2 MiB with their receipts. */
             conversations: components["schemas"]["Conversation"][];
             /** @description Of the conversations listed that have at most 256 members. */
             receipts: components["schemas"]["InboxReceipt"][];
@@ -963,7 +963,7 @@ export interface components {
             cursor: components["schemas"]["InboxCursor"];
             /** @description There is more right now. Ask again at once. */
             more: boolean;
-            /** @description Receipts were left out by `max_bytes`; else absent. */
+            /** @description Receipts were left out, by `max_bytes` or since they have more than 1 MiB; else absent. */
             truncated?: boolean;
             snapshot?: components["schemas"]["InboxSnapshot"];
         };
