@@ -16,6 +16,8 @@ const maxAcks = 1000
 type AckOptions struct {
 	// Every is the least time between two calls (0: 1 s).
 	Every time.Duration
+	// Attempt bounds one call (0: 40 s, which is longer than the server takes).
+	Attempt time.Duration
 	// Pace says how long to wait after failures.
 	Pace Pace
 	// OnRefused, if set, is told of watermarks that the server refuses for good, and why; they are dropped.
@@ -32,8 +34,8 @@ type Acknowledger struct {
 	mu              sync.Mutex
 	delivered, read Watermarks
 
-	posting sync.Mutex    // one call at a time
-	news    chan struct{} // something has been added
+	posting chan struct{} // has room for one: one call at a time
+	news    chan struct{} // there is something to tell
 	stop    context.CancelFunc
 	done    chan struct{}
 }
@@ -41,11 +43,12 @@ type Acknowledger struct {
 // Acknowledger returns a new one, which must be closed.
 func (c *Client) Acknowledger(o AckOptions) *Acknowledger {
 	o.Every = orDefault(o.Every, time.Second)
+	o.Attempt = orDefault(o.Attempt, 40*time.Second)
 	o.Pace = o.Pace.orDefault()
 	ctx, stop := context.WithCancel(context.Background())
 	a := &Acknowledger{
 		client: c, o: o, delivered: Watermarks{}, read: Watermarks{},
-		news: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
+		posting: make(chan struct{}, 1), news: make(chan struct{}, 1), stop: stop, done: make(chan struct{}),
 	}
 	go func() {
 		defer close(a.done)
@@ -66,6 +69,10 @@ func (a *Acknowledger) note(marks Watermarks, conversation string, seq int64) {
 	a.mu.Lock()
 	raise(marks, conversation, seq)
 	a.mu.Unlock()
+	a.wake()
+}
+
+func (a *Acknowledger) wake() {
 	select {
 	case a.news <- struct{}{}:
 	default:
@@ -138,10 +145,20 @@ func (a *Acknowledger) empty() bool {
 	return len(a.delivered)+len(a.read) == 0
 }
 
-// post makes one call, of what fits into it. What cannot be told yet is put back.
+// post makes one call, of what fits into it. What cannot be told yet is put back, and told later like what did not fit,
+// without anything new.
 func (a *Acknowledger) post(ctx context.Context) (hint time.Duration, err error) {
-	a.posting.Lock()
-	defer a.posting.Unlock()
+	select {
+	case a.posting <- struct{}{}:
+		defer func() { <-a.posting }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer func() {
+		if !a.empty() {
+			a.wake()
+		}
+	}()
 	a.mu.Lock()
 	acks := Acks{Delivered: take(a.delivered), Read: take(a.read)}
 	a.mu.Unlock()
@@ -150,13 +167,13 @@ func (a *Acknowledger) post(ctx context.Context) (hint time.Duration, err error)
 		return 0, nil
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	for id, seq := range acks.Delivered {
 		raise(a.delivered, id, seq)
 	}
 	for id, seq := range acks.Read {
 		raise(a.read, id, seq)
 	}
+	a.mu.Unlock()
 	return hint, err
 }
 
@@ -183,7 +200,7 @@ func (a *Acknowledger) tell(ctx context.Context, acks Acks) (time.Duration, erro
 	if err != nil {
 		return 0, err
 	}
-	got, err := a.client.do(req.WithContext(ctx))
+	got, err := a.client.doWithin(ctx, a.o.Attempt, req)
 	if err != nil {
 		return 0, err
 	}
@@ -195,7 +212,7 @@ func (a *Acknowledger) tell(ctx context.Context, acks Acks) (time.Duration, erro
 		return got.retryAfter(), err
 	}
 	var p *Problem
-	if errors.As(err, &p) && p.Status == http.StatusConflict && len(acks.Delivered)+len(acks.Read) > 1 {
+	if errors.As(err, &p) && (p.Status == http.StatusConflict || p.Status == http.StatusBadRequest) && len(acks.Delivered)+len(acks.Read) > 1 {
 		one, other := halves(acks)
 		if hint, err := a.tell(ctx, one); err != nil {
 			return hint, err

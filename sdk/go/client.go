@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // maxAnswer bounds what is read of one answer, and of one frame of a stream. Pages end at about 1 MiB; only the
@@ -82,6 +83,13 @@ func (c *Client) do(req *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	return readAnswer(resp)
+}
+
+// doWithin is do for a call that is given up after a time, its answer included.
+func (c *Client) doWithin(ctx context.Context, limit time.Duration, req *http.Request) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return c.do(req.WithContext(ctx))
 }
 
 // unreachable reports whether a call failed before anything of it left this machine.

@@ -50,7 +50,8 @@ type FollowOptions struct {
 	// FirstHeartbeat is how long a new stream may be silent before Auto polls instead (0: 5 s). The server sends a
 	// heartbeat at once.
 	FirstHeartbeat time.Duration
-	// Idle is how long a stream may be silent afterwards (0: 40 s). It must be longer than the server's heartbeat_seconds.
+	// Idle is how long a stream may be silent afterwards, or the fetching of what is missing may take (0: 40 s). It must be longer
+	// than the server's heartbeat_seconds.
 	Idle time.Duration
 	// PollWait is how long the server holds a poll (0: 25 s; at most 50 s, whole seconds).
 	PollWait time.Duration
@@ -98,7 +99,8 @@ type Update struct {
 	// it is above CompleteTo, something is on its way.
 	Head int64
 	// Cursor is where to go on once this update has been dealt with. It may stay the same over several updates of the
-	// inbox; with Positions beside it nothing is given twice even so.
+	// inbox; with Positions beside it nothing is given twice even so. It is empty as long as only beginning again leaves
+	// nothing out: from the snapshot to the last event of the page that came with it.
 	Cursor string
 }
 

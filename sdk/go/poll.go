@@ -64,8 +64,6 @@ func (f *follower) poll(ctx context.Context) error {
 
 // ask makes one poll.
 func (f *follower) ask(ctx context.Context, wait int) (*page, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(wait)*time.Second+pollGrace)
-	defer cancel()
 	var req *http.Request
 	var err error
 	if f.o.Conversation != "" {
@@ -80,7 +78,7 @@ func (f *follower) ask(ctx context.Context, wait int) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := f.client.do(req.WithContext(ctx))
+	a, err := f.client.doWithin(ctx, time.Duration(wait)*time.Second+pollGrace, req)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +115,11 @@ func (f *follower) takePage(ctx context.Context, p *page) error {
 		return errors.New("holdline: an answer without a cursor")
 	}
 	if p.snapshot != nil {
-		if err := f.takeSnapshot(p.snapshot, p.cursor); err != nil {
+		behind := p.cursor
+		if len(p.events)+len(p.receipts) > 0 {
+			behind = "" // that is behind those, too
+		}
+		if err := f.takeSnapshot(p.snapshot, behind); err != nil {
 			return err
 		}
 	}
@@ -155,13 +157,11 @@ func (f *follower) takePage(ctx context.Context, p *page) error {
 
 // readMessages begins with one conversation as it is now. The cursor of that answer leaves no gap to the log.
 func (f *follower) readMessages(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pollGrace)
-	defer cancel()
 	req, err := NewListMessagesRequest(f.client.server, f.o.Conversation, &ListMessagesParams{})
 	if err != nil {
 		return err
 	}
-	a, err := f.client.do(req.WithContext(ctx))
+	a, err := f.client.doWithin(ctx, pollGrace, req)
 	if err != nil {
 		return err
 	}

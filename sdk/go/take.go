@@ -198,7 +198,7 @@ func (f *follower) fill(ctx context.Context, conversation string, to int64) erro
 		if err != nil {
 			return err
 		}
-		a, err := f.client.do(req.WithContext(ctx))
+		a, err := f.client.doWithin(ctx, f.o.Idle, req)
 		if err != nil {
 			return err
 		}
