@@ -13,6 +13,8 @@ type place struct {
 	Account      string `json:"account"` // server and user
 	Conversation string `json:"conversation,omitempty"`
 	Cursor       string `json:"cursor"`
+	// FromStart says where to go on as long as there is no cursor yet: at the beginning, but for Positions.
+	FromStart bool `json:"from_start,omitempty"`
 	// Positions are what was given beyond the cursor, which may stay the same over several events of an inbox.
 	Positions map[string]int64 `json:"positions,omitempty"`
 
@@ -20,9 +22,9 @@ type place struct {
 	synced time.Time
 }
 
-// loadPlace reads the file; a place without a cursor if there is none.
-func loadPlace(path, account, conversation string) (*place, error) {
-	p := &place{Account: account, Conversation: conversation, path: path}
+// loadPlace reads the file; a place without a cursor if there is none. fromStart is where a reader without one begins.
+func loadPlace(path, account, conversation string, fromStart bool) (*place, error) {
+	p := &place{Account: account, Conversation: conversation, FromStart: fromStart, path: path}
 	if path == "" {
 		return p, nil
 	}
@@ -34,13 +36,14 @@ func loadPlace(path, account, conversation string) (*place, error) {
 		return nil, err
 	}
 	var kept place
-	if err := json.Unmarshal(data, &kept); err != nil || kept.Cursor == "" {
+	if err := json.Unmarshal(data, &kept); err != nil || kept.Cursor == "" && !kept.FromStart {
 		return nil, fmt.Errorf("%s is not a place that was kept", path)
 	}
 	if kept.Account != account || kept.Conversation != conversation {
 		return nil, fmt.Errorf("%s is the place of another reader (%s, conversation %q)", path, kept.Account, kept.Conversation)
 	}
 	kept.path = path
+	kept.FromStart = fromStart || kept.Cursor == ""
 	return &kept, nil
 }
 
@@ -62,7 +65,7 @@ func (p *place) reach(conversation string, seq int64, cursor string) {
 // save writes the file. Killing the program loses nothing of it; syncing each line would hold a full log up, so that
 // is done once a second, and a power cut repeats the lines since.
 func (p *place) save(now time.Time) error {
-	if p.path == "" || p.Cursor == "" {
+	if p.path == "" || p.Cursor == "" && !p.FromStart {
 		return nil
 	}
 	data, err := json.Marshal(p)

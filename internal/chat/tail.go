@@ -37,13 +37,13 @@ func Tail(ctx context.Context, o TailOptions) error {
 		}
 		defer lock.Close() //nolint:errcheck // the process's end gives it back, too
 	}
-	at, err := loadPlace(o.State, AccountName(o.Server, o.Token), o.Conversation)
+	at, err := loadPlace(o.State, AccountName(o.Server, o.Token), o.Conversation, o.FromStart)
 	if err != nil {
 		return err
 	}
 	t := &tail{o: o, at: at}
 	follow := holdline.FollowOptions{
-		Conversation: o.Conversation, Cursor: at.Cursor, Positions: at.Positions, FromStart: o.FromStart,
+		Conversation: o.Conversation, Cursor: at.Cursor, Positions: at.Positions, FromStart: at.FromStart,
 		AckDelivered: true, Pace: pace, OnState: t.state,
 	}
 	if o.LongPoll {
