@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -56,7 +57,7 @@ type Client struct {
 	news chan func()
 
 	conversations map[string]*Conversation
-	list          []*Conversation // as it was last numbered
+	list          []string // their ids, as they were last numbered for the person to see
 	open          *Conversation
 	ready         bool // the first snapshot has come
 	last          holdline.State
@@ -185,17 +186,22 @@ func (c *Client) name(v *Conversation) string {
 
 // renumber lists the conversations, the latest first, and remembers the numbers.
 func (c *Client) renumber() []*Conversation {
+	list := c.sorted()
 	c.list = c.list[:0]
-	for _, v := range c.conversations {
-		c.list = append(c.list, v)
+	for _, v := range list {
+		c.list = append(c.list, v.ID)
 	}
-	slices.SortFunc(c.list, func(a, b *Conversation) int {
+	return list
+}
+
+// sorted are the conversations, the latest first.
+func (c *Client) sorted() []*Conversation {
+	return slices.SortedFunc(maps.Values(c.conversations), func(a, b *Conversation) int {
 		if d := b.LastAt.Compare(a.LastAt); d != 0 {
 			return d
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	return c.list
 }
 
 // settled reports whether everything that was typed has been answered for, and what was accepted has come back.

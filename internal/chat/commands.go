@@ -178,13 +178,18 @@ func (c *Client) refused(err error) {
 // find opens a conversation by its number in the list, its name, or the handle of somebody.
 func (c *Client) find(what string) {
 	if n, err := strconv.Atoi(what); err == nil && n >= 1 && n <= len(c.list) {
-		c.openConversation(c.list[n-1])
-		return
-	}
-	for _, v := range c.renumber() {
-		if v.ID == what || strings.EqualFold(c.name(v), Escape(what)) {
+		if v := c.conversations[c.list[n-1]]; v != nil {
 			c.openConversation(v)
 			return
+		}
+	}
+	// A group's title can be anything, also somebody's handle, so it comes after the people.
+	for _, titled := range []bool{false, true} {
+		for _, v := range c.sorted() {
+			if v.ID == what || (v.Title != "") == titled && strings.EqualFold(c.name(v), Escape(what)) {
+				c.openConversation(v)
+				return
+			}
 		}
 	}
 	if strings.Contains(what, " ") {

@@ -42,6 +42,7 @@ func (c *Client) take(u *holdline.Update) bool {
 		return c.post(func() {
 			c.face.say("The server was restored from a backup; what is shown begins anew.")
 			clear(c.conversations)
+			clear(c.accepted) // none of it will come any more
 		})
 	case holdline.KindEvent:
 		e := u.Event
@@ -223,7 +224,7 @@ func (c *Client) member(v *Conversation, e *holdline.Event) {
 	switch e.Action {
 	case "added":
 		v.Ended = v.Ended && e.UserId != c.me()
-		if len(v.members) > 0 {
+		if len(v.members) > 0 && !slices.Contains(v.members, e.UserId) {
 			v.members = append(v.members, e.UserId)
 		}
 		c.face.say(who + " was added to " + c.name(v))

@@ -125,6 +125,7 @@ func (p *plain) opened(v *Conversation) {
 	if v.older {
 		p.say("There is more before; /older shows it.")
 	}
+	p.printed[v.ID] = 0 // after a restore a seq may be another message
 	p.history(v, v.messages)
 	p.c.show(v)
 }

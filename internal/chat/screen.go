@@ -52,7 +52,7 @@ type screen struct {
 	c             *Client
 	input         textinput.Model
 	width, height int
-	listing       bool   // the list is shown, not the conversation
+	listing       bool   // the list is wanted, not the conversation
 	chosen        string // of the list
 	up            int    // how many lines the view is above the newest
 	notes         []note
@@ -132,15 +132,23 @@ func (s *screen) key(k tea.KeyMsg) (cmd tea.Cmd) {
 	return cmd
 }
 
+// shown is the conversation that is on the screen; nil while the list is. One that could not be opened leaves the list.
+func (s *screen) shown() *Conversation {
+	if s.listing {
+		return nil
+	}
+	return s.c.open
+}
+
 func (s *screen) enter() {
 	line := s.input.Value()
 	if line == "" {
-		if v := s.c.conversations[s.chosen]; s.listing && v != nil {
+		if v := s.c.conversations[s.chosen]; s.shown() == nil && v != nil {
 			s.c.openConversation(v)
 		}
 		return
 	}
-	if s.listing && line[0] != '/' { // what is sent should be seen
+	if s.shown() == nil && line[0] != '/' { // what is sent should be seen
 		s.say("Nothing was sent: no conversation is shown. Tab goes back to it, Enter opens the one marked.")
 		return
 	}
@@ -152,7 +160,8 @@ func (s *screen) enter() {
 
 // move goes up by lines, or in the list.
 func (s *screen) move(lines int) {
-	if s.listing {
+	v := s.shown()
+	if v == nil {
 		list := s.c.renumber()
 		if len(list) > 0 {
 			i := slices.IndexFunc(list, func(v *Conversation) bool { return v.ID == s.chosen })
@@ -160,7 +169,6 @@ func (s *screen) move(lines int) {
 		}
 		return
 	}
-	v := s.c.open
 	height := s.height - barLines
 	all := len(s.lines(v, s.up+lines+height))
 	if s.up = max(0, min(s.up+lines, all-height)); s.up == all-height && lines > 0 || all < height {
@@ -173,7 +181,7 @@ func (s *screen) move(lines int) {
 
 // seen marks as read what the screen shows to its end.
 func (s *screen) seen() {
-	if v := s.c.open; v != nil && !s.listing && s.up == 0 && v.loaded {
+	if v := s.shown(); v != nil && s.up == 0 && v.loaded {
 		s.c.show(v)
 	}
 }
@@ -222,7 +230,7 @@ func (s *screen) state(st holdline.State) {
 func (s *screen) say(lines ...string) {
 	for _, line := range lines {
 		n := note{text: line}
-		if v := s.c.open; v != nil && !s.listing {
+		if v := s.shown(); v != nil {
 			n.conversation = v.ID
 			if len(v.messages) > 0 {
 				n.after = v.messages[len(v.messages)-1].Seq

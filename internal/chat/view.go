@@ -15,14 +15,14 @@ import (
 // barLines are the title, the status and the line that is typed.
 const barLines = 3
 
-// tickCells is how wide ticks may be, at the right margin.
+// tickCells is how wide most ticks are, at the right margin; those of large groups take more from the text.
 const tickCells = 9
 
 // View implements tea.Model: the title, what is shown, the status, and the line that is typed.
 func (s *screen) View() string {
 	height := s.height - barLines
 	var body []string
-	if v := s.c.open; v != nil && !s.listing {
+	if v := s.shown(); v != nil {
 		body = s.lines(v, s.up+height)
 		body = body[:max(0, len(body)-s.up)]
 		body = body[max(0, len(body)-height):]
@@ -54,7 +54,7 @@ func (s *screen) bar(left, right string) string {
 
 func (s *screen) title() string {
 	left := "Conversations"
-	if v := s.c.open; v != nil && !s.listing {
+	if v := s.shown(); v != nil {
 		left = s.c.name(v)
 		if v.Ended {
 			left += " (you are no member any more)"
@@ -64,7 +64,7 @@ func (s *screen) title() string {
 	if u, err := url.Parse(s.c.o.Session.Server); err == nil {
 		right += " at " + u.Host
 	}
-	if messages, conversations := s.c.elsewhere(); messages > 0 && !s.listing {
+	if messages, conversations := s.c.elsewhere(); messages > 0 && s.shown() != nil {
 		right = fmt.Sprintf("%d unread in %d others, %s", messages, conversations, right)
 		if conversations == 1 {
 			right = strings.Replace(right, "1 others", "1 other", 1)
@@ -96,7 +96,7 @@ func (s *screen) status() string {
 	switch {
 	case s.up > 0:
 		right = "PgDn: newer"
-	case s.listing && s.c.open == nil:
+	case s.c.open == nil:
 		right = "Enter: open  /help"
 	case s.listing:
 		right = "Enter: open  Tab: back"
@@ -214,7 +214,8 @@ func (t Tick) short() string {
 func (s *screen) block(at time.Time, sender, text, tick string) []string {
 	head := at.Format("15:04") + " " + sender + ": "
 	indent := strings.Repeat(" ", min(8, ansi.StringWidth(head)))
-	room := max(10, s.width-tickCells-1)
+	cells := max(tickCells, ansi.StringWidth(tick))
+	room := max(10, s.width-cells-1)
 	wrapped := strings.Split(ansi.Wrap(head+escapeLines(text), room-len(indent), ""), "\n")
 	for i := range wrapped {
 		if i > 0 {
@@ -222,7 +223,7 @@ func (s *screen) block(at time.Time, sender, text, tick string) []string {
 		}
 	}
 	if tick != "" {
-		wrapped[0] += strings.Repeat(" ", max(1, s.width-tickCells-ansi.StringWidth(wrapped[0]))) + tick
+		wrapped[0] += strings.Repeat(" ", max(1, s.width-cells-ansi.StringWidth(wrapped[0]))) + tick
 	}
 	return wrapped
 }
