@@ -1,10 +1,12 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +21,9 @@ type Options struct {
 	Session Session
 	// LongPoll reads by asking again and again, where streams do not get through.
 	LongPoll bool
+	// CallTimeout bounds each call but a stream (0: a minute, which is longer than a poll is held). What wants an answer
+	// before it goes on must not wait for ever.
+	CallTimeout time.Duration
 }
 
 // face is what shows a Client to a person.
@@ -80,7 +85,9 @@ func New(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	api, err := holdline.New(o.Session.Server, holdline.Options{Token: o.Session.Token})
+	api, err := holdline.New(o.Session.Server, holdline.Options{Token: o.Session.Token, HTTP: &http.Client{
+		Timeout: cmp.Or(o.CallTimeout, time.Minute), Transport: http.DefaultTransport.(*http.Transport).Clone(), //nolint:forcetypeassert // the program replaces it nowhere
+	}})
 	if err != nil {
 		return nil, errors.Join(err, outbox.Close(), lock.Close())
 	}
