@@ -31,7 +31,7 @@ type sendCmd struct {
 	ClientID string        `placeholder:"ID" help:"Names the message, 1 to 64 printable ASCII characters: sent again under the same name, it is the same message. Random by default."`
 	Spool    string        `placeholder:"FOLDER" type:"path" help:"Keep what is not certain here, and send it first next time. One folder for each account."`
 	Timeout  time.Duration `default:"1m" min:"1s" max:"1h" help:"How long to try."`
-	Text     string        `arg:"" optional:"" help:"The message; without it, standard input."`
+	Text     *string       `arg:"" optional:"" help:"The message; without it, standard input."`
 }
 
 // Help is the long text of --help.
@@ -41,7 +41,7 @@ func (*sendCmd) Help() string { return sendHelp }
 func (s *sendCmd) Run(ctx context.Context, c *console) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if s.To == "" && (s.Spool == "" || s.Text != "" || s.ClientID != "") {
+	if s.To == "" && (s.Spool == "" || s.Text != nil || s.ClientID != "") {
 		return usagef("--to is missing")
 	}
 	server, token, err := s.session()
@@ -54,7 +54,8 @@ func (s *sendCmd) Run(ctx context.Context, c *console) (err error) {
 	}
 	mailer := &chat.Mailer{Server: server, Token: token, Timeout: s.Timeout, Out: c.out}
 	if s.Spool == "" {
-		return outcomeError(mailer.Send(ctx, letter))
+		outcome, err := mailer.Send(ctx, letter)
+		return outcomeError(c, outcome, err)
 	}
 	spool, err := chat.OpenSpool(s.Spool, chat.AccountName(server, token))
 	if err != nil {
@@ -67,7 +68,8 @@ func (s *sendCmd) Run(ctx context.Context, c *console) (err error) {
 			return err
 		}
 	}
-	return outcomeError(spool.Send(ctx, mailer, name, func(err error) { fmt.Fprintf(c.err, "holdline: %v\n", err) }))
+	outcome, err := spool.Send(ctx, mailer, name, func(err error) { fmt.Fprintf(c.err, "holdline: %v\n", err) })
+	return outcomeError(c, outcome, err)
 }
 
 // letter is the message of the command line; empty without --to.
@@ -75,8 +77,10 @@ func (s *sendCmd) letter(c *console) (chat.Letter, error) {
 	if s.To == "" {
 		return chat.Letter{}, nil
 	}
-	text := s.Text
-	if text == "" {
+	text := ""
+	if s.Text != nil { // an empty one is no reason to take what a script's input holds
+		text = *s.Text
+	} else {
 		const limit = 1 << 20 // more than any message may have
 		b, err := io.ReadAll(io.LimitReader(c.in, limit))
 		if err != nil {
@@ -91,9 +95,13 @@ func (s *sendCmd) letter(c *console) (chat.Letter, error) {
 	return l, nil
 }
 
-// outcomeError makes what is certain the exit status.
-func outcomeError(o chat.Outcome, err error) error {
+// outcomeError makes what is certain the exit status. It does not tell of what went wrong here after the message was stored, like
+// an output that is full: standard error does.
+func outcomeError(c *console, o chat.Outcome, err error) error {
 	switch {
+	case o == chat.Accepted && err != nil:
+		fmt.Fprintf(c.err, "holdline: it was accepted, but: %v\n", err)
+		return nil
 	case o == chat.Unknown && err != nil:
 		return &uncertainError{err}
 	case o == chat.Refused && err == nil:
