@@ -1243,7 +1243,8 @@ static void forget(void)
 
 /* ---- Requests ---- */
 
-/* refusal reads what is no success, and ends the program if repeating is of no use. */
+/* refusal reads what is no success, and ends the program if repeating is of no use: if the server itself says so, by its code, or
+ * if it lives elsewhere. Anything else may come from a portal or proxy in between. */
 static enum outcome refusal(bool uncertain)
 {
 	bool again = me.code == 408 || me.code == 429 || (me.code >= 500 && me.code != 507);
@@ -1252,6 +1253,7 @@ static enum outcome refusal(bool uncertain)
 		memset(&me.event, 0, sizeof me.event);
 		net_close();
 	}
+	again = again || (!*me.event.type && me.code != 301 && me.code != 308);
 	me.text[me.event.text_size < TEXT_BYTES ? me.event.text_size : TEXT_BYTES - 1] = '\0';
 	code[0] = (char)('0' + me.code / 100);
 	code[1] = (char)('0' + me.code / 10 % 10);
@@ -1587,8 +1589,10 @@ static enum outcome stream(void)
 		me.retry_after_s = me.frame.retry_ms / 1000;
 		return LATER;
 	default:
-		if (me.backoff_ms == 0)
-			me.backoff_ms = me.frame.retry_ms < me.retry_ms ? me.frame.retry_ms : me.retry_ms;
+		if (me.backoff_ms == 0) { /* as the stream said: its server may have ended many at once */
+			const uint32_t most = me.retry_ms < MAX_BACKOFF_MS / 10 ? me.retry_ms * 10 : MAX_BACKOFF_MS;
+			me.backoff_ms = me.frame.retry_ms < most ? me.frame.retry_ms : most;
+		}
 		return FAULT;
 	}
 }

@@ -57,7 +57,9 @@ class Server:
                     raise ValueError("no answer of this server")
                 if answer.status in (200, 201):
                     return value
-                if answer.status not in (408, 429) and (answer.status < 500 or answer.status == 507):
+                # A refusal has the server's code; else something in between has answered, or the address is another.
+                certain = "code" in value or answer.status in (301, 308)
+                if certain and answer.status not in (408, 429) and (answer.status < 500 or answer.status == 507):
                     raise Refused(answer.status, value)
                 after = answer.getheader("Retry-After", "")
                 asked = int(after) if after.isdigit() else None

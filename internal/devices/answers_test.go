@@ -175,6 +175,22 @@ func TestEndings(t *testing.T) {
 	}
 }
 
+// A stream that ends says when to come back, by which a server spreads out those who lost it together.
+func TestAStreamsRetryIsKept(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, func(n int, _ *http.Request) reply {
+		data := fmt.Sprintf("retry: 4000\n%s", frame(int64(n)+1, "\n"))
+		return reply{raw: "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + data, cut: n == 0, held: n > 0}
+	})
+	client := follow(t, "follow", f.args(t, sanitized, "follow", "--sse", "--conversation", conversation)...)
+	client.until("the first line", func() bool { return len(client.got) == 1 })
+	began := time.Now()
+	client.until("the second line", func() bool { return len(client.got) == 2 })
+	if took := time.Since(began); took < 1900*time.Millisecond {
+		t.Errorf("it came back after %v", took)
+	}
+}
+
 // A send is repeated, with the same bytes, until the server's own event comes
 // back; a page that something else put in between does not count. A refusal
 // after an attempt of unknown outcome is called uncertain.
@@ -209,6 +225,17 @@ func TestSendRepeats(t *testing.T) {
 	defer f.mu.Unlock()
 	if len(bodies) != len(answers) || len(slices.Compact(bodies)) != 1 || !strings.Contains(bodies[0], `"text":"a \"text\"\u000a"}`) {
 		t.Errorf("sent %q", bodies)
+	}
+	// What a portal answers in the server's place is no refusal: none of it has the server's code.
+	portal := []string{sized("302 Found", "", "Location: http://portal/"), sized("403 Forbidden", "<html>"), sized("404 Not Found", ""), sized("401 Unauthorized", `{"error":"sign in"}`)}
+	p := newFake(t, func(n int, r *http.Request) reply {
+		if read(r); n < len(portal) {
+			return reply{raw: portal[n]}
+		}
+		return reply{raw: sized("201 Created", data)}
+	})
+	if out, errs, status := run(t, p.args(t, sanitized, "send", "--retry", "1", conversation, "x")...); out != "5\n" || status != 0 {
+		t.Errorf("status %d, %q, %s", status, out, errs)
 	}
 	g := newFake(t, func(n int, r *http.Request) reply {
 		if read(r); n == 0 {

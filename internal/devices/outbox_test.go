@@ -1,0 +1,94 @@
+package devices
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// holdlineSend runs the script for cron by a shell, and returns what it said and its status.
+func holdlineSend(t *testing.T, shell, dir, url, tries, text string, args ...string) (string, int) {
+	t.Helper()
+	argv := slices.Concat([]string{program(t, "busybox"), shell, example(t, "sh/holdline-send")}, args)
+	if shell == "dash" {
+		argv = slices.Concat([]string{program(t, "dash")}, argv[2:])
+	}
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "HOLDLINE_URL="+url, "HOLDLINE_DIR="+dir, "HOLDLINE_TRIES="+tries)
+	cmd.Stdin = strings.NewReader(text)
+	out, _ := cmd.CombinedOutput() // the status says it
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// What waits is sent in the order it was written, also what was written within one second.
+func TestTheScriptsOutboxIsInOrder(t *testing.T) {
+	t.Parallel()
+	program(t, "curl")
+	w := newWorld(t)
+	for _, shell := range []string{"dash", "sh"} {
+		group := w.ann.Group("bob")
+		dir := home(t, w.ann.Token)
+		var want []string
+		for i := range 12 {
+			text := fmt.Sprint("text ", i)
+			want = append(want, text)
+			if out, status := holdlineSend(t, shell, dir, "http://127.0.0.1:9", "1", text, group); status != 75 {
+				t.Fatalf("status %d: %s", status, out)
+			}
+		}
+		if out, status := holdlineSend(t, shell, dir, w.server.URL, "1", ""); status != 0 {
+			t.Fatalf("status %d: %s", status, out)
+		}
+		var got []string
+		for _, e := range w.ann.AllEvents(group)[1:] {
+			got = append(got, e.Text)
+		}
+		compare(t, shell, got, want)
+	}
+}
+
+// Another run may have sent a message while this one waited to repeat it. That is no refusal.
+func TestAMessageThatAnotherRunHasSent(t *testing.T) {
+	t.Parallel()
+	program(t, "curl")
+	for _, shell := range []string{"dash", "sh"} {
+		dir := home(t, "token")
+		f := newFake(t, func(n int, _ *http.Request) reply {
+			if n > 0 { // curl sends no text then
+				return reply{raw: problem("400 Bad Request", "invalid")}
+			}
+			sent, err := filepath.Glob(filepath.Join(dir, "outbox", "*"))
+			if err != nil || len(sent) != 1 || os.Remove(sent[0]) != nil {
+				t.Errorf("%q, %v", sent, err)
+			}
+			return reply{raw: problem("503 Service Unavailable", "unavailable")}
+		})
+		out, status := holdlineSend(t, shell, dir, "http://"+f.listener.Addr().String(), "2", "x", conversation)
+		if status != 0 || out != "" {
+			t.Errorf("%s: status %d: %s", shell, status, out)
+		}
+	}
+}
+
+// What a portal answers in the server's place, without the server's code, is no refusal to Python's either.
+func TestPythonBehindAPortal(t *testing.T) {
+	t.Parallel()
+	python := program(t, "python3")
+	data, _ := event(5)
+	f := newFake(t, func(n int, r *http.Request) reply {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Error(err)
+		}
+		return reply{raw: []string{sized("302 Found", "", "Location: http://portal/"), sized("403 Forbidden", `{"error":"sign in"}`), sized("201 Created", data)}[min(n, 2)]}
+	})
+	argv := []string{program(t, "env"), "HOLDLINE_TOKEN=token", python, example(t, "python/holdline.py"), "http://" + f.listener.Addr().String(), "send", conversation, "x"}
+	if out, errs, status := run(t, argv...); out != "5\n" || status != 0 {
+		t.Errorf("status %d, %q, %s", status, out, errs)
+	}
+}
