@@ -125,6 +125,14 @@ func (a *application) begin(id string, seq int64) {
 	}
 }
 
+// last is where what it has of a conversation ends.
+func (a *application) last(id string) int64 {
+	if seen := a.seen[id]; len(seen) > 0 {
+		return max(seen[len(seen)-1].Seq, seen[len(seen)-1].ThroughSeq)
+	}
+	return a.began[id]
+}
+
 // wait waits until something holds of the application.
 func (a *application) wait(holds func() bool) error {
 	deadline := time.After(patience)

@@ -255,6 +255,11 @@ func (r *runner) check() {
 			}
 		}
 	}
+	for id, complete := range a.complete {
+		if last := a.last(id); last != complete {
+			r.t.Errorf("%s: it was called complete to %d, and what came ends at %d", id, complete, last)
+		}
+	}
 	var end *holdline.EndError
 	code := ""
 	if errors.As(a.err, &end) {
