@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -27,6 +28,15 @@ type Letter struct {
 	To       string `json:"to"` // a conversation's id, or a handle
 	Text     string `json:"text"`
 	ClientID string `json:"client_id"`
+	// Tried says that an attempt may have stored it.
+	Tried bool `json:"tried,omitempty"`
+}
+
+// lostError is why it will never be known what became of a letter: the conversation cannot be read any more.
+type lostError struct{ reason string }
+
+func (e *lostError) Error() string {
+	return "it may have been stored earlier, and that cannot be asked any more: " + e.reason
 }
 
 // Mailer sends letters for `holdline send`.
@@ -61,7 +71,12 @@ func NewLetter(to, text, clientID string) (Letter, error) {
 // Send sends one letter and prints what is certain about it. An error says why it was not accepted, or that the line
 // could not be printed.
 func (m *Mailer) Send(ctx context.Context, l Letter) (Outcome, error) {
-	event, outcome, err := m.send(ctx, l)
+	return m.SendMarked(ctx, l, func() error { return nil })
+}
+
+// SendMarked is Send with a mark to be made just before an attempt may store the letter; without it none is made.
+func (m *Mailer) SendMarked(ctx context.Context, l Letter, mark func() error) (Outcome, error) {
+	event, outcome, err := m.send(ctx, l, mark)
 	switch outcome {
 	case Accepted:
 		_, err = fmt.Fprintf(m.Out, "accepted %s %d %s\n", event.ConversationId, event.Seq, l.ClientID)
@@ -75,7 +90,7 @@ func (m *Mailer) Send(ctx context.Context, l Letter) (Outcome, error) {
 	return outcome, err
 }
 
-func (m *Mailer) send(ctx context.Context, l Letter) (holdline.Event, Outcome, error) {
+func (m *Mailer) send(ctx context.Context, l Letter, mark func() error) (holdline.Event, Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.Timeout)
 	defer cancel()
 	api, err := holdline.New(m.Server, holdline.Options{Token: m.Token})
@@ -86,9 +101,12 @@ func (m *Mailer) send(ctx context.Context, l Letter) (holdline.Event, Outcome, e
 	conversation, err := resolve(ctx, api, l.To)
 	if err != nil {
 		if final(err) {
-			return holdline.Event{}, Refused, errors.New(Explain(err))
+			return holdline.Event{}, l.refused(err), l.reason(err)
 		}
 		return holdline.Event{}, Unknown, fmt.Errorf("not sent yet: %s", Explain(err))
+	}
+	if err := mark(); err != nil {
+		return holdline.Event{}, Unknown, fmt.Errorf("not sent yet: %w", err)
 	}
 	event, err := api.Send(ctx, conversation, l.Text, holdline.SendOptions{ClientID: l.ClientID, Pace: pace})
 	var unconfirmed *holdline.UnconfirmedError
@@ -103,7 +121,29 @@ func (m *Mailer) send(ctx context.Context, l Letter) (holdline.Event, Outcome, e
 	if status(err) == 401 {
 		return event, Unknown, fmt.Errorf("not stored yet, sign in again: %s", Explain(err))
 	}
-	return event, Refused, errors.New(Explain(err))
+	return event, l.refused(err), l.reason(err)
+}
+
+// hidden reports whether a refusal leaves open what an earlier attempt did.
+func (l Letter) hidden(err error) bool {
+	s := status(err)
+	return l.Tried && (s == http.StatusForbidden || s == http.StatusNotFound)
+}
+
+// refused is what is certain about a letter after a refusal.
+func (l Letter) refused(err error) Outcome {
+	if l.hidden(err) {
+		return Unknown
+	}
+	return Refused
+}
+
+// reason says why a letter was refused.
+func (l Letter) reason(err error) error {
+	if l.hidden(err) {
+		return &lostError{Explain(err)}
+	}
+	return errors.New(Explain(err))
 }
 
 // final reports whether a refusal would come again. A session that has ended says nothing about the message.

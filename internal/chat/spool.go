@@ -97,7 +97,7 @@ func (s *Spool) names(ending string) ([]string, error) {
 
 // Send sends what is there, in order. The first that stays unknown stops it, so that none overtakes. It returns what
 // became of the letter in the file named last, and why; without a name, the worst that became of any. tell hears of the
-// other letters' failures. A refused letter stays, under another ending, with the reason.
+// other letters' failures. A refused letter stays, under another ending, with the reason; so does one that will stay unknown.
 func (s *Spool) Send(ctx context.Context, m *Mailer, last string, tell func(error)) (Outcome, error) {
 	names, err := s.names(letterEnding)
 	if err != nil {
@@ -106,8 +106,9 @@ func (s *Spool) Send(ctx context.Context, m *Mailer, last string, tell func(erro
 	outcome := Accepted
 	for _, name := range names {
 		o, err := s.sendOne(ctx, m, name)
+		var lost *lostError
 		switch {
-		case o == Unknown:
+		case o == Unknown && !errors.As(err, &lost):
 			return Unknown, errors.Join(err, s.tellBehind(m, name, last))
 		case name == last:
 			return o, err // which is the newest
@@ -151,11 +152,18 @@ func (s *Spool) sendOne(ctx context.Context, m *Mailer, name string) (Outcome, e
 	if content.Account != s.account {
 		return Unknown, fmt.Errorf("%s is a letter of another account (%s); each needs a spool of its own", path, content.Account)
 	}
-	outcome, err := m.Send(ctx, content.Letter)
-	switch outcome {
-	case Unknown:
+	outcome, err := m.SendMarked(ctx, content.Letter, func() error {
+		if content.Tried {
+			return nil
+		}
+		content.Tried = true
+		return s.write(name, content)
+	})
+	var lost *lostError
+	switch {
+	case outcome == Unknown && !errors.As(err, &lost):
 		return outcome, err
-	case Refused:
+	case outcome != Accepted:
 		content.Reason = err.Error()
 		kept := s.write(strings.TrimSuffix(name, letterEnding)+refusedEnding, content)
 		if kept != nil {
