@@ -77,7 +77,7 @@ func (s *sendCmd) letter(c *console) (chat.Letter, error) {
 	if s.To == "" {
 		return chat.Letter{}, nil
 	}
-	text := ""
+	var text string
 	if s.Text != nil { // an empty one is no reason to take what a script's input holds
 		text = *s.Text
 	} else {

@@ -47,7 +47,7 @@ func (c *Client) answered(e Entry, event holdline.Event, err error) {
 		return
 	}
 	var unconfirmed *holdline.UnconfirmedError
-	if errors.As(err, &unconfirmed) && unconfirmed.MaybeStored {
+	if errors.As(err, &unconfirmed) && unconfirmed.MaybeStored || e.earlier && hides(err) {
 		c.face.say("It is not known whether this was sent, since you may not look any more: "+Escape(e.Text), Explain(err))
 		return
 	}

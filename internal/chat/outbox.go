@@ -19,6 +19,8 @@ type Entry struct {
 	Conversation string    `json:"conversation"`
 	Text         string    `json:"text"`
 	TypedAt      time.Time `json:"typed_at"`
+
+	earlier bool // of an earlier run, which may have sent it
 }
 
 // Outbox keeps messages in a file until the server has answered for them. The file is a log of JSON lines; each is
@@ -66,6 +68,7 @@ func (o *Outbox) load() error {
 			return fmt.Errorf("line %d: %w", number, err)
 		}
 		if r.Add != nil {
+			r.Add.earlier = true
 			o.entries = append(o.entries, *r.Add)
 		}
 		o.remove(r.Done)

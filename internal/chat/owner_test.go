@@ -214,3 +214,32 @@ func TestWideTicks(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What an earlier run may have sent is not called unsent because one may not look any more.
+func TestARefusalOfWhatWasTypedEarlier(t *testing.T) {
+	t.Parallel()
+	c := owned(t)
+	var out bytes.Buffer
+	c.face = &plain{c: c, out: &out, printed: map[string]int64{}}
+	path := t.TempDir() + "/outbox"
+	before := open(t, path)
+	if err := before.Add(Entry{ClientID: "a", Text: "hello"}); err != nil {
+		t.Fatal(err)
+	}
+	gone := &holdline.Problem{Status: 404, Code: "not_found", Detail: "No such conversation."}
+	for _, earlier := range []bool{false, true} {
+		o := before
+		if earlier {
+			o = open(t, path)
+		}
+		e, ok := o.first()
+		if !ok {
+			t.Fatal("nothing waits")
+		}
+		out.Reset()
+		c.answered(e, holdline.Event{}, gone)
+		if certain := strings.Contains(out.String(), "Not sent: hello"); certain == earlier {
+			t.Errorf("earlier %v: %s", earlier, out.String())
+		}
+	}
+}

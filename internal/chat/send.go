@@ -126,8 +126,13 @@ func (m *Mailer) send(ctx context.Context, l Letter, mark func() error) (holdlin
 
 // hidden reports whether a refusal leaves open what an earlier attempt did.
 func (l Letter) hidden(err error) bool {
+	return l.Tried && hides(err)
+}
+
+// hides reports whether a refusal says that one may not look, rather than what became of a message.
+func hides(err error) bool {
 	s := status(err)
-	return l.Tried && (s == http.StatusForbidden || s == http.StatusNotFound)
+	return s == http.StatusForbidden || s == http.StatusNotFound
 }
 
 // refused is what is certain about a letter after a refusal.

@@ -40,8 +40,10 @@ func TestAHoleWhoseFetchingStandsStill(t *testing.T) {
 func TestAcksThatGetNoAnswer(t *testing.T) {
 	t.Parallel()
 	p := &posts{}
+	begun := make(chan struct{})
 	_, c := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		if n == 0 {
+			close(begun)
 			_, _ = io.Copy(io.Discard, r.Body) // then the server notices that the client leaves
 			<-r.Context().Done()
 			return
@@ -51,7 +53,7 @@ func TestAcksThatGetNoAnswer(t *testing.T) {
 	})
 	a := c.Acknowledger(holdline.AckOptions{Every: time.Millisecond, Attempt: 500 * time.Millisecond, Pace: quick})
 	a.Delivered("a", 1)
-	time.Sleep(100 * time.Millisecond) // the call is under way
+	<-begun
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began := time.Now()
@@ -80,7 +82,7 @@ func TestAcksAreToldWithoutMoreNews(t *testing.T) {
 		p.take(r)
 		w.WriteHeader(http.StatusNoContent)
 	})
-	a := c.Acknowledger(holdline.AckOptions{Every: 300 * time.Millisecond, Pace: quick})
+	a := c.Acknowledger(holdline.AckOptions{Every: time.Second, Pace: quick})
 	want := map[string]int64{}
 	for i := range int64(2500) {
 		id := holdline.NewClientID()
@@ -93,7 +95,7 @@ func TestAcksAreToldWithoutMoreNews(t *testing.T) {
 	}
 	harness.Eventually(t, "all are told", all)
 
-	time.Sleep(400 * time.Millisecond) // the next is told at once, and what comes then waits
+	// Once x is told, what comes within a second waits.
 	want["x"], want["y"] = 1, 1
 	a.Delivered("x", 1)
 	harness.Eventually(t, "x is told", func() bool { delivered, _, _ := p.told(); return delivered["x"] == 1 })
