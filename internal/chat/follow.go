@@ -69,7 +69,8 @@ func (c *Client) takeSnapshot(s *holdline.InboxSnapshot) bool {
 	for more, next := s.More, s.Next; more; {
 		page, err := read[holdline.ConversationList](c.api.ListConversations(c.ctx, &holdline.ListConversationsParams{After: &next}))
 		if err != nil {
-			return c.post(func() { c.face.say("Only the first conversations could be listed: " + Explain(err)) })
+			c.post(func() { c.face.say("Only the first conversations could be listed: " + Explain(err)) })
+			break // the others show when something comes in them
 		}
 		all = append(all, page.Conversations...)
 		more, next = page.More, page.Next

@@ -243,3 +243,32 @@ func TestARefusalOfWhatWasTypedEarlier(t *testing.T) {
 		}
 	}
 }
+
+// A list that cannot be had to its end is shown as far as it is there.
+func TestALongListThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	c := owned(t)
+	c.ready = false
+	var out bytes.Buffer
+	c.face = &plain{c: c, out: &out, printed: map[string]int64{}}
+	titled := direct("a", 1)
+	titled.Title = "Road trip"
+	taken := make(chan bool, 1)
+	go func() {
+		taken <- c.takeSnapshot(&holdline.InboxSnapshot{Conversations: []holdline.Conversation{titled}, More: true, Next: "x"})
+	}()
+	for goes := true; goes; {
+		select {
+		case fn := <-c.news:
+			fn()
+		case ok := <-taken:
+			goes = false
+			if !ok {
+				t.Error("the client ends")
+			}
+		}
+	}
+	if got := out.String(); !c.ready || !strings.Contains(got, "could be listed") || !strings.Contains(got, "* 1  Road trip") {
+		t.Errorf("ready %v, shown was %s", c.ready, got)
+	}
+}
