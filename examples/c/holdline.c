@@ -541,9 +541,10 @@ static bool request_end(void)
 
 static void put_headers(void)
 {
-	puts_(" HTTP/1.1\r\nHost: ");
+	const bool literal = strchr(me.host, ':') != NULL; /* an address of IPv6, in brackets (RFC 3986, 3.2.2) */
+	puts_(literal ? " HTTP/1.1\r\nHost: [" : " HTTP/1.1\r\nHost: ");
 	puts_(me.host);
-	put(':');
+	puts_(literal ? "]:" : ":");
 	puts_(me.port);
 	puts_("\r\nAuthorization: Bearer ");
 	puts_(me.token);
@@ -1714,7 +1715,7 @@ static void usage(void)
 	      "  --state FILE         keeps how far it has got\n"
 	      "  --new                begin with what comes now; without it from the beginning\n"
 	      "  --once               end when there is nothing more for now\n"
-	      "  --wait SECONDS       how long the server holds a poll (25; at most 50)\n"
+	      "  --wait SECONDS       how long the server holds a poll (25; 1 to 50)\n"
 	      "  --compact            ask for what is new only; a time behind ~ is less than a minute from the event's\n"
 	      "  --max-bytes BYTES    the longest body or frame (640 or more); a text that was cut ends with one backslash\n"
 	      "  --silence SECONDS    how long a stream may be silent (40; more than two heartbeats), or a send unanswered (20)\n"
@@ -1808,7 +1809,7 @@ int main(int argc, char **argv)
 		else if (strcmp(name, "state") == 0)
 			me.state = argv[++i];
 		else if (strcmp(name, "wait") == 0)
-			me.wait_s = number(argv[++i], 0, 50);
+			me.wait_s = number(argv[++i], 1, 50); /* by 0 it would ask as fast as the line is */
 		else
 			usage();
 		if (i >= argc)

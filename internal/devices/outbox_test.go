@@ -3,6 +3,7 @@ package devices
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -90,5 +91,30 @@ func TestPythonBehindAPortal(t *testing.T) {
 	argv := []string{program(t, "env"), "HOLDLINE_TOKEN=token", python, example(t, "python/holdline.py"), "http://" + f.listener.Addr().String(), "send", conversation, "x"}
 	if out, errs, status := run(t, argv...); out != "5\n" || status != 0 {
 		t.Errorf("status %d, %q, %s", status, out, errs)
+	}
+}
+
+// A follower does not ask as fast as the line is, and names a host of IPv6 as HTTP wants it.
+func TestWaitAndHost(t *testing.T) {
+	t.Parallel()
+	if out, errs, status := run(t, compile(t, sanitized), "127.0.0.1", "1", "token", "follow", "--wait", "0"); status != 2 {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+	host := ""
+	f := newFake(t, func(_ int, r *http.Request) reply {
+		host = r.Host
+		return reply{raw: sized("200 OK", page(1))}
+	})
+	_, port, err := net.SplitHostPort(f.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mapped = "::ffff:127.0.0.1" // by IPv6's sockets, to where IPv4 listens
+	if out, errs, status := run(t, compile(t, sanitized), mapped, port, "token", "follow", "--once", "--conversation", conversation); status != 0 {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+	f.requests() // after which the answer has been made
+	if want := net.JoinHostPort(mapped, port); host != want {
+		t.Errorf("the host is %s instead of %s", host, want)
 	}
 }
