@@ -118,3 +118,20 @@ func TestWaitAndHost(t *testing.T) {
 		t.Errorf("the host is %s instead of %s", host, want)
 	}
 }
+
+// What the scripts show of a refusal cannot steer the terminal.
+func TestTheScriptsShowARefusalPlainly(t *testing.T) {
+	t.Parallel()
+	program(t, "curl")
+	f := newFake(t, func(int, *http.Request) reply { return reply{raw: sized("403 Forbidden", "{\"code\":\"no\"}\x1b[31m")} })
+	url := "http://" + f.listener.Addr().String()
+	for _, shell := range []string{"dash", "sh"} {
+		if out, status := holdlineSend(t, shell, home(t, "token"), url, "1", "x", conversation); status != 1 || strings.Contains(out, "\x1b") || !strings.Contains(out, `{"code":"no"}`) {
+			t.Errorf("%s: status %d: %q", shell, status, out)
+		}
+	}
+	argv := []string{program(t, "env"), "HOLDLINE_URL=" + url, "HOLDLINE_DIR=" + home(t, "token"), program(t, "dash"), example(t, "sh/holdline-tail"), filepath.Join(t.TempDir(), "cursor")}
+	if out, errs, status := run(t, argv...); status != 1 || strings.Contains(out+errs, "\x1b") || !strings.Contains(errs, `{"code":"no"}`) {
+		t.Errorf("status %d: %q", status, out+errs)
+	}
+}
