@@ -43,8 +43,11 @@ func TestALetterThatCannotBeAskedAfter(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "spool")
 	send := func(to, id string) (Outcome, string, []error) {
 		t.Helper()
-		s, err := OpenSpool(folder, "me")
-		if err != nil {
+		var s *Spool
+		if err := unlocked(t, func() (err error) {
+			s, err = OpenSpool(folder, "me")
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close() //nolint:errcheck // a lock
