@@ -39,9 +39,9 @@ function add(page) {
 
 function rest(after) {
   var then = convs;
-  ask(false, 'GET', 'v1/conversations?limit=1000&after=' + after, null, function (status, body, retry) {
+  ask(false, 'GET', conversations + '?limit=1000&after=' + after, null, function (status, body, retry) {
     if (then != convs) return;
-    if (status != 200) return setTimeout(function () { if (then == convs) rest(after); }, 1000 * pause(3, retry));
+    if (status != 200) return wait(function () { if (then == convs) rest(after); }, 3, retry);
     // What has come by itself meanwhile is newer.
     for (var i = body.conversations.length; i--;) if (convs[body.conversations[i].id]) body.conversations.splice(i, 1);
     add(body);
@@ -56,7 +56,7 @@ function connect(done) {
     if (status == 401) return signedOut();
     if (status != 200) {
       lost(status, body);
-      return setTimeout(function () { if (me) connect(done); }, 1000 * pause(++failures, retry));
+      return wait(function () { if (me) connect(done); }, ++failures, retry);
     }
     found();
     cursor = body.cursor;

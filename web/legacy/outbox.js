@@ -81,7 +81,7 @@ function pump() {
   var m = unsent();
   if (!m || sending) return;
   sending = true;
-  ask(true, 'POST', 'v1/conversations/' + m.to + '/messages', {client_id: m.id, text: m.text}, function (status, body, retry) {
+  ask(true, 'POST', pathOf(m.to, '/messages'), {client_id: m.id, text: m.text}, function (status, body, retry) {
     var k = convs[m.to];
     function go() {
       sending = false;
@@ -96,7 +96,7 @@ function pump() {
     }
     if (!status || status == 408 || status == 429 || status > 499) {
       if (status) problem(status, body);
-      return setTimeout(go, 1000 * pause(++outFailures, retry));
+      return wait(go, ++outFailures, retry);
     }
     m.refused = body.detail || 'refused';
     keep(outKey(m.id), null);

@@ -66,7 +66,7 @@ function enter(path, cookie) {
 }
 
 function leave() {
-  if (unsent() && !window.confirm('There are messages that were not sent. Sign out and lose them?')) return;
+  if (unsent() && !confirm('There are messages that were not sent. Sign out and lose them?')) return;
   ask(true, 'DELETE', 'v1/sessions/current', null, function (status, body) {
     if (status != 204) return problem(status, body);
     var keys = keptKeys(outKey('')), i;
@@ -90,7 +90,7 @@ function startTalk() {
     if (starting.key != toJSON(body)) starting = {key: toJSON(body), id: 'g-' + now().toString(36) + random()};
     body.client_id = starting.id;
   }
-  ask(true, 'POST', 'v1/conversations', body, function (status, answer) {
+  ask(true, 'POST', conversations, body, function (status, answer) {
     if (status != 200 && status != 201) return problem(status, answer);
     $('people').value = $('group').value = '';
     starting = {};
@@ -111,7 +111,7 @@ function submitText() {
 
 // The address names a conversation by its id; anything else in it is ignored.
 function openHash() {
-  var m = /^#c=([0-9A-Za-z]{11})$/.exec(window.location.hash);
+  var m = /^#c=([0-9A-Za-z]{11})$/.exec(location.hash);
   if (!me) return;
   if (m && convs[m[1]]) {
     if (convs[m[1]] != open) openTalk(m[1]);
@@ -189,7 +189,7 @@ function resume(otherwise) {
     session = {};
     if (status == 401) return otherwise();
     lost(status, body);
-    setTimeout(function () { resume(otherwise); }, 1000 * pause(++failures, retry));
+    wait(function () { resume(otherwise); }, ++failures, retry);
   });
 }
 

@@ -26,10 +26,21 @@ function pause(failures, atLeast) {
   return Math.max(atLeast || 0, 1 << Math.min(failures, 6)) * (0.75 + Math.random() / 2);
 }
 
+// wait calls f later, after so many failures and not before the server wants it.
+function wait(f, failures, atLeast) {
+  return setTimeout(f, 1000 * pause(failures, atLeast));
+}
+
 function newRequest() {
-  return attempt(function () { return new XMLHttpRequest(); }) ||
-    attempt(function () { return new ActiveXObject('MSXML2.XMLHTTP'); }) ||
-    attempt(function () { return new ActiveXObject('Microsoft.XMLHTTP'); });
+  function activeX(name) {
+    return attempt(function () { return new ActiveXObject(name); });
+  }
+  return attempt(function () { return new XMLHttpRequest(); }) || activeX('MSXML2.XMLHTTP') || activeX('Microsoft.XMLHTTP');
+}
+
+// query makes an address new: Internet Explorer keeps answers in spite of no-store.
+function query(path) {
+  return path + (path.indexOf('?') < 0 ? '?t=' : '&t=') + now() + (counter++);
 }
 
 // call makes a call, whose outcome done(status, body, retryAfter) gets; status 0
@@ -65,8 +76,7 @@ function call(method, path, body, done, seconds) {
     setTimeout(fail, 1);
     return nothing;
   }
-  // Internet Explorer keeps answers in spite of no-store.
-  path += (path.indexOf('?') < 0 ? '?t=' : '&t=') + now() + (counter++);
+  path = query(path);
   if (!attempt(function () {
     x.open(method, server + path, true);
     if (session.token) x.setRequestHeader('Authorization', 'Bearer ' + session.token);
@@ -102,11 +112,11 @@ function callXDR(method, path, body, done, seconds) {
   }
   function send() {
     if (over) return;
-    var query = 'envelope=1&t=' + now() + (counter++), k, full = {};
+    var full = {}, to = query(path) + '&envelope=1', k;
     if (method == 'GET') {
-      if (session.ticket) query += '&ticket=' + session.ticket;
+      if (session.ticket) to += '&ticket=' + session.ticket;
     } else {
-      if (method != 'POST') query += '&method=' + method;
+      if (method != 'POST') to += '&method=' + method;
       for (k in body) if (has(body, k)) full[k] = body[k];
       if (session.token) full.access_token = session.token;
     }
@@ -116,7 +126,7 @@ function callXDR(method, path, body, done, seconds) {
     x.onerror = x.ontimeout = function () { end(''); };
     // Without it, or sent at once, some requests are aborted.
     x.onprogress = nothing;
-    x.open(method == 'GET' ? 'GET' : 'POST', server + path + (path.indexOf('?') < 0 ? '?' : '&') + query);
+    x.open(method == 'GET' ? 'GET' : 'POST', server + to);
     setTimeout(function () {
       if (x) x.send(method == 'GET' ? null : toJSON(full));
     }, 1);

@@ -8,16 +8,22 @@ function show(id, yes) {
   $(id).className = yes ? '' : 'off';
 }
 
-function make(tag, className, text) {
+function write(e, text) {
+  e.appendChild(document.createTextNode(text));
+}
+
+// make makes an element, at the end of another if one is given.
+function make(parent, tag, className, text) {
   var e = document.createElement(tag);
   if (className) e.className = className;
-  if (text) e.appendChild(document.createTextNode(text));
+  if (text) write(e, text);
+  if (parent) parent.appendChild(e);
   return e;
 }
 
 function say(e, text) {
   while (e.firstChild) e.removeChild(e.firstChild);
-  e.appendChild(document.createTextNode(text));
+  write(e, text);
 }
 
 // state tells how things are, in one line; '' when there is nothing to tell.
@@ -37,10 +43,9 @@ function lines(e, text) {
   // Not split by an expression: Internet Explorer leaves out what is empty.
   var parts = text.replace(/\r\n?/g, '\n').split('\n'), i;
   for (i = 0; i < parts.length; i++) {
-    if (i) e.appendChild(make('br'));
-    e.appendChild(document.createTextNode(parts[i]));
+    if (i) make(e, 'br');
+    write(e, parts[i]);
   }
-  return e;
 }
 
 function two(n) {
@@ -105,21 +110,20 @@ function label(e, id) {
 
 // paint brings a conversation's line in the list up to date.
 function paint(k) {
-  var a, h = [k.name], i;
+  var a, h, i;
   if (!k.row) {
-    k.row = make('li');
-    a = k.link = make('a');
+    k.row = make(null, 'li');
+    a = k.link = make(k.row, 'a');
     a.href = '#c=' + k.id;
     a.onclick = function () {
       openTalk(k.id);
       return false;
     };
-    a.appendChild(k.count = make('span'));
-    a.appendChild(k.name = make('b'));
-    a.appendChild(k.line = make('span', 'last'));
-    k.row.appendChild(a);
-    h = [k.name];
+    k.count = make(a, 'span');
+    k.name = make(a, 'b');
+    k.line = make(a, 'span', 'last');
   }
+  h = [k.name];
   k.link.className = k == open ? 'open' : '';
   k.count.className = k.unread ? 'count' : 'off';
   say(k.count, k.unread ? String(k.unread) : '');
@@ -160,15 +164,15 @@ function arrange() {
 
 // rowOf makes the element of a message.
 function rowOf(m) {
-  var mine = m.sender_id == me.id, li = make('li', mine ? 'mine' : ''), who;
+  var mine = m.sender_id == me.id, li = make(null, 'li', mine ? 'mine' : '');
   if (mine) {
-    m.tick = li.appendChild(make('span', 'tick'));
+    m.tick = make(li, 'span', 'tick');
   } else {
-    label(who = li.appendChild(make('span', 'who')), m.sender_id);
-    li.appendChild(document.createTextNode(' '));
+    label(make(li, 'span', 'who'), m.sender_id);
+    write(li, ' ');
   }
-  li.appendChild(make('span', 'when', when(m.accepted_at) || '\u00a0'));
-  li.appendChild(lines(make('div', 'text'), m.text));
+  make(li, 'span', 'when', when(m.accepted_at) || '\u00a0');
+  lines(make(li, 'div', 'text'), m.text);
   return li;
 }
 

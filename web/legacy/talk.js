@@ -6,6 +6,7 @@ var open = null;
 var blurred = false;
 var acks = {};
 var acking = 0;
+var conversations = 'v1/conversations';
 
 // put takes a conversation as the server tells it.
 function put(c) {
@@ -32,8 +33,12 @@ function put(c) {
   return k;
 }
 
+function pathOf(id, rest) {
+  return conversations + '/' + id + rest;
+}
+
 function people(k) {
-  ask(k == open, 'GET', 'v1/conversations/' + k.id + '/members?limit=1000', null, function (status, body) {
+  ask(k == open, 'GET', pathOf(k.id, '/members?limit=1000'), null, function (status, body) {
     var i, u;
     if (status != 200) return;
     k.people = body.more ? 0 : body.members.length;
@@ -54,12 +59,12 @@ function refresh(id) {
   if (!k) k = convs[id] = {id: id, early: []};
   if (k.asked) return;
   k.asked = true;
-  ask(false, 'GET', 'v1/conversations/' + id, null, function (status, body, retry) {
+  ask(false, 'GET', pathOf(id, ''), null, function (status, body, retry) {
     k.asked = false;
     if (convs[id] != k) return;
     if (status == 200) put(body);
     else if (status == 404) gone(k);
-    else setTimeout(function () { if (convs[id] == k) refresh(id); }, 1000 * pause(3, retry));
+    else wait(function () { if (convs[id] == k) refresh(id); }, 3, retry);
     arrange();
   });
 }
@@ -150,7 +155,7 @@ function insert(k, m) {
 // load gets a page of history: the newest, or what is before the oldest there is.
 function load(k) {
   var before = k.list.length ? '&before=' + k.list[0].seq : '';
-  ask(true, 'GET', 'v1/conversations/' + k.id + '/messages?limit=30' + before, null, function (status, body) {
+  ask(true, 'GET', pathOf(k.id, '/messages?limit=30' + before), null, function (status, body) {
     var i, log = $('log'), height = log.scrollHeight, top = log.scrollTop;
     if (convs[k.id] != k) return;
     if (status != 200) {
@@ -187,7 +192,7 @@ function openTalk(id) {
   document.body.className = 'open';
   show('talk', true);
   show('older', k.loaded && k.more);
-  if (window.location.hash != '#c=' + id) window.location.hash = 'c=' + id;
+  if (location.hash != '#c=' + id) location.hash = 'c=' + id;
   while (list.firstChild) list.removeChild(list.firstChild);
   for (i = 0; i < k.list.length; i++) list.appendChild(k.list[i].row = rowOf(k.list[i]));
   showUnsent(k);
@@ -211,7 +216,7 @@ function closeTalk() {
     paint(k);
     attempt(function () { k.link.focus(); });
   }
-  if (window.location.hash.length > 1) window.location.hash = '';
+  if (location.hash.length > 1) location.hash = '';
 }
 
 // seen marks as read what is open, before the reader's eyes, and at its end.
@@ -233,7 +238,7 @@ function acknowledge() {
   function again() {
     ask(false, 'POST', 'v1/acks', {read: sent}, function (status) {
       var id;
-      if (!status || status == 429 || status > 499) return setTimeout(again, 1000 * pause(++failures));
+      if (!status || status == 429 || status > 499) return wait(again, ++failures);
       acking = 0;
       for (id in acks) if (has(acks, id)) acking = acking || setTimeout(acknowledge, 500);
     });
