@@ -17,7 +17,7 @@ import (
 var legacyFiles embed.FS
 
 // legacyScripts are the parts of the legacy page's script, in their order.
-var legacyScripts = []string{"json", "request", "kept", "screen", "talk", "outbox", "inbox", "tabs", "page"}
+var legacyScripts = []string{"json", "request", "kept", "screen", "talk", "group", "outbox", "inbox", "tabs", "page"}
 
 // legacyPolicy lets the page load and call this server only.
 const legacyPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

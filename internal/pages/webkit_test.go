@@ -150,6 +150,19 @@ func TestLegacyPageInWebKit(t *testing.T) {
 	ann.Until("all of it, as text", Shows("messages", hostile[0])+" && "+Shows("messages", hostile[3])+" && "+Shows("messages", "two"))
 	keepPicture(ann, false, "webkit")
 
+	// A group: its title, what happens to it, and what is answered.
+	group := bob.Group("ann")
+	tell(bob, 200, "PATCH", group, "", map[string]string{"title": hostile[0]})
+	reply(bob, group, "Yes, it is.", bob.MustSend(group, "q", hostile[3]).Seq)
+	ann.Choose(hostile[0])
+	ann.Until("all of it", Shows("messages", "bob: "+hostile[3])+" && "+Shows("messages", `bob named the group "`+hostile[0]+`"`))
+	keepPicture(ann, false, "webkit-group")
+	answers(ann, true)
+	ann.Reach(El("quit"))
+	ann.Press("Enter")
+	ann.Until("it is left", Shows("state", "no longer")+" && !("+Shows("list", hostile[0])+")")
+	ann.Choose("bob")
+
 	server.Kill()
 	ann.Until("the connection is gone", Shows("state", "No connection"))
 	ann.Say("meanwhile")

@@ -7,10 +7,9 @@ var stopPoll = null;
 var pollTimer = 0;
 
 function apply(page) {
-  var i;
   if (page.snapshot) restart(page.snapshot);
-  for (i = 0; i < page.events.length; i++) take(page.events[i]);
-  for (i = 0; i < page.receipts.length; i++) mark(page.receipts[i]);
+  each(page.events, take);
+  each(page.receipts, mark);
   arrange();
   seen();
 }
@@ -31,9 +30,8 @@ function restart(snapshot) {
 }
 
 function add(page) {
-  var i;
-  for (i = 0; i < page.conversations.length; i++) put(page.conversations[i]);
-  for (i = 0; page.receipts && i < page.receipts.length; i++) mark(page.receipts[i]);
+  each(page.conversations, put);
+  each(page.receipts, mark);
   if (page.more) rest(page.next);
 }
 
@@ -69,9 +67,10 @@ function lost(status, body) {
   state(status && status < 500 ? body.detail || 'The server refuses.' : 'No connection. Trying again\u2026');
 }
 
+// found takes back what lost has said, and nothing else that somebody has to read.
 function found() {
+  if (failures) state('');
   failures = 0;
-  state('');
 }
 
 // Without localStorage tabs cannot share, and a browser may have two connections

@@ -8,6 +8,10 @@ function attempt(f) {
   } catch (e) {}
 }
 
+function each(list, f) {
+  for (var i = 0; list && i < list.length; i++) f(list[i]);
+}
+
 function has(o, k) {
   return Object.prototype.hasOwnProperty.call(o, k);
 }

@@ -30,13 +30,13 @@ function send(k, text) {
 // openOutbox takes up what an earlier page has left, or one that is still there:
 // sent twice, a message is stored once.
 function openOutbox() {
-  var keys = keptKeys(outKey('')), i;
-  function restore(key) {
-    var m = fromJSON(kept(key));
-    m.id = key.substring(outKey('').length);
-    if (/^[\w\-]+$/.test(m.id) && /^\w+$/.test(m.to) && typeof m.text == 'string') outbox.push(m);
-  }
-  for (i = 0; i < keys.length; i++) attempt(function () { restore(keys[i]); });
+  each(keptKeys(outKey('')), function (key) {
+    attempt(function () {
+      var m = fromJSON(kept(key));
+      m.id = key.substring(outKey('').length);
+      if (/^[\w\-]+$/.test(m.id) && /^\w+$/.test(m.to) && typeof m.text == 'string') outbox.push(m);
+    });
+  });
   outbox.sort(function (a, b) { return a.at - b.at; });
   pump();
 }
@@ -53,7 +53,7 @@ function refusal(m) {
 }
 
 function showUnsent(k) {
-  for (var i = 0; i < outbox.length; i++) if (outbox[i].to == k.id) addUnsent(outbox[i]);
+  each(outbox, function (m) { if (m.to == k.id) addUnsent(m); });
 }
 
 function firstUnsent() {
@@ -88,6 +88,7 @@ function pump() {
       if (me) pump();
     }
     if (status == 200 || status == 201) {
+      if (outFailures) state('');
       outFailures = 0;
       settle(m.id);
       // Before the poll tells of it; its event is passed over then.

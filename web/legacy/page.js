@@ -24,8 +24,8 @@ function signedOut() {
   acks = {};
   names = {};
   wanted = {};
-  say($('list'), '');
-  say($('messages'), '');
+  clear($('list'));
+  clear($('messages'));
   document.title = 'Holdline';
   document.body.className = 'out';
   show('door', true);
@@ -67,10 +67,8 @@ function enter(path, cookie) {
 
 function leave() {
   if (unsent() && !confirm('There are messages that were not sent. Sign out and lose them?')) return;
-  ask(true, 'DELETE', 'v1/sessions/current', null, function (status, body) {
-    if (status != 204) return problem(status, body);
-    var keys = keptKeys(outKey('')), i;
-    for (i = 0; i < keys.length; i++) keep(keys[i], null);
+  want('DELETE', 'v1/sessions/current', null, function () {
+    each(keptKeys(outKey('')), function (key) { keep(key, null); });
     if (local) keep(tabKey('news'), null);
     signedOut();
     state('Signed out.');
@@ -81,20 +79,18 @@ var starting = {};
 
 // startTalk opens the direct conversation with one person, or makes a group.
 function startTalk() {
-  var handles = $('people').value.toLowerCase().match(/[^\s,;@]+/g) || [], title = $('group').value;
+  var handles = handlesIn('people'), title = $('group').value;
+  if (!handles) return;
   var body = {kind: handles.length == 1 && !title ? 'direct' : 'group', members: handles};
-  if (!handles.length) return state('Name at least one handle.');
   if (body.kind == 'group') {
     body.title = clean(title);
     // Asked again without an answer, it is the same group.
     if (starting.key != toJSON(body)) starting = {key: toJSON(body), id: 'g-' + now().toString(36) + random()};
     body.client_id = starting.id;
   }
-  ask(true, 'POST', conversations, body, function (status, answer) {
-    if (status != 200 && status != 201) return problem(status, answer);
+  want('POST', conversations, body, function (answer) {
     $('people').value = $('group').value = '';
     starting = {};
-    state('');
     if (!convs[answer.id] || !convs[answer.id].row) put(answer);
     arrange();
     openTalk(answer.id);
@@ -105,6 +101,7 @@ function submitText() {
   var text = $('text').value;
   if (!open || !/\S/.test(text)) return;
   $('text').value = '';
+  quiet();
   send(open, text);
   $('text').focus();
 }
@@ -134,8 +131,10 @@ function on(id, event, does) {
 }
 
 function begin() {
-  var metas = document.getElementsByTagName('meta'), i;
-  for (i = 0; i < metas.length; i++) if (metas[i].name == 'holdline-server') server = metas[i].content || '';
+  var w = window;
+  each(document.getElementsByTagName('meta'), function (e) {
+    if (e.name == 'holdline-server') server = e.content || '';
+  });
   far = /^https?:/.test(server);
   openKept();
   on('door', 'submit', function () { enter('v1/sessions', cookies()); });
@@ -144,6 +143,9 @@ function begin() {
   on('start', 'submit', startTalk);
   on('write', 'submit', submitText);
   on('back', 'click', closeTalk);
+  on('add', 'click', function () { showAdding(!$('adding').offsetHeight); });
+  on('adding', 'submit', addPeople);
+  on('quit', 'click', quit);
   on('older', 'click', function () { if (open) load(open); });
   on('all', 'click', function () {
     shown += 100;
@@ -159,15 +161,15 @@ function begin() {
     pinned = atEnd();
     seen();
   };
-  window.onresize = fit;
-  window.onhashchange = openHash;
-  window.onfocus = looked;
-  window.onblur = function () { blurred = true; };
+  w.onresize = fit;
+  w.onhashchange = openHash;
+  w.onfocus = looked;
+  w.onblur = function () { blurred = true; };
   document.onvisibilitychange = looked;
-  window.onstorage = document.onstorage = function () { if (me && local) look(); };
-  window.onunload = window.onpagehide = leaveTabs;
+  w.onstorage = document.onstorage = function () { if (me && local) look(); };
+  w.onunload = w.onpagehide = leaveTabs;
   // Back, from where the browser had put it.
-  window.onpageshow = function () { if (me && !leaseTimer) join(); };
+  w.onpageshow = function () { if (me && !leaseTimer) join(); };
   call('GET', 'v1/server', null, function (status, body) {
     if (status != 200) return;
     show('join', body.sign_up == 'open');

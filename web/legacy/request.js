@@ -155,6 +155,15 @@ function ask(first, method, path, body, done) {
   next();
 }
 
+// want is ask for what somebody has just asked for: what stands in the way is shown.
+function want(method, path, body, done) {
+  quiet();
+  ask(true, method, path, body, function (status, answer) {
+    if (!status || status > 299) problem(status, answer);
+    else done(answer, status);
+  });
+}
+
 function next() {
   var job = !asking && waiting.shift();
   if (!job) return;

@@ -21,8 +21,12 @@ function make(parent, tag, className, text) {
   return e;
 }
 
-function say(e, text) {
+function clear(e) {
   while (e.firstChild) e.removeChild(e.firstChild);
+}
+
+function say(e, text) {
+  clear(e);
   write(e, text);
 }
 
@@ -32,6 +36,11 @@ function state(text) {
   if ((e.firstChild ? e.firstChild.nodeValue : '') == text) return;
   say(e, text);
   fit();
+}
+
+// quiet takes back what was told, when somebody goes on to something else.
+function quiet() {
+  if (!failures) state('');
 }
 
 function problem(status, body) {
@@ -63,12 +72,12 @@ function when(time) {
 
 // fit gives the log the height that is left. Android before 3 scrolls only pages.
 function fit() {
-  var h = window.innerHeight || document.documentElement.clientHeight, log = $('log'), narrow = $('way').offsetHeight > 0;
+  var h = window.innerHeight || document.documentElement.clientHeight, log = $('log'), home = $('home').style, narrow = $('way').offsetHeight > 0;
   if (!me || /Android [12]\./.test(navigator.userAgent)) return;
   h -= $('top').offsetHeight;
-  log.style.height = Math.max(90, h - 4 - $('way').offsetHeight - $('title').offsetHeight - $('write').offsetHeight) + 'px';
-  $('home').style.height = narrow ? 'auto' : h + 'px';
-  $('home').style.overflow = narrow ? 'visible' : 'auto';
+  log.style.height = Math.max(90, h - 4 - $('head').offsetHeight - $('write').offsetHeight) + 'px';
+  home.height = narrow ? 'auto' : h + 'px';
+  home.overflow = narrow ? 'visible' : 'auto';
   if (pinned) toEnd();
 }
 
@@ -90,10 +99,10 @@ var names = {};
 var wanted = {};
 
 function know(user) {
-  var id = user.id, nodes = wanted[id] || [], i;
+  var id = user.id, nodes = wanted[id];
   names[id] = user.display_name && user.display_name != user.handle ? user.display_name + ' (' + user.handle + ')' : user.handle;
   wanted[id] = [];
-  for (i = 0; i < nodes.length; i++) say(nodes[i], names[id]);
+  each(nodes, function (e) { say(e, names[id]); });
 }
 
 // label shows somebody's name in an element, as soon as it is known.
@@ -110,7 +119,7 @@ function label(e, id) {
 
 // paint brings a conversation's line in the list up to date.
 function paint(k) {
-  var a, h, i;
+  var a, h;
   if (!k.row) {
     k.row = make(null, 'li');
     a = k.link = make(k.row, 'a');
@@ -128,11 +137,15 @@ function paint(k) {
   k.count.className = k.unread ? 'count' : 'off';
   say(k.count, k.unread ? String(k.unread) : '');
   say(k.line, k.preview || '\u00a0');
-  if (k == open) h.push($('title'));
-  for (i = 0; i < h.length; i++) {
-    if (k.kind == 'direct' && k.partner) label(h[i], k.partner);
-    else say(h[i], k.title || (k.kind == 'direct' ? '\u2026' : 'Group without a title'));
+  if (k == open) {
+    h.push($('title'));
+    show('acts', k.kind == 'group');
+    show('add', k.role != 'member');
   }
+  each(h, function (e) {
+    if (k.kind == 'direct' && k.partner) label(e, k.partner);
+    else say(e, k.title || (k.kind == 'direct' ? '\u2026' : 'Group without a title'));
+  });
 }
 
 var shown = 50;
@@ -162,8 +175,9 @@ function arrange() {
   if (focused && focused.parentNode && focused.parentNode.parentNode == list && document.activeElement != focused) focused.focus();
 }
 
-// rowOf makes the element of a message.
+// rowOf makes the element of an event, or of a message that is none yet.
 function rowOf(m) {
+  if (m.type && m.type != 'message') return note(m);
   var mine = m.sender_id == me.id, li = make(null, 'li', mine ? 'mine' : '');
   if (mine) {
     m.tick = make(li, 'span', 'tick');
@@ -172,6 +186,10 @@ function rowOf(m) {
     write(li, ' ');
   }
   make(li, 'span', 'when', when(m.accepted_at) || '\u00a0');
+  if (m.reply_to) {
+    m.quote = make(li, 'blockquote', '', 'Earlier message');
+    cite(m);
+  }
   lines(make(li, 'div', 'text'), m.text);
   return li;
 }

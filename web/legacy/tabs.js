@@ -25,9 +25,9 @@ function join() {
 
 // caughtUp goes on behind a snapshot, with what was told while it came.
 function caughtUp() {
-  var pages = syncing || [], i;
+  var pages = syncing;
   syncing = null;
-  for (i = 0; i < pages.length; i++) apply(pages[i]);
+  each(pages, apply);
   if (!leaseTimer) leaseTimer = setInterval(look, 2000);
   look();
 }

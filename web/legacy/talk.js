@@ -10,11 +10,12 @@ var conversations = 'v1/conversations';
 
 // put takes a conversation as the server tells it.
 function put(c) {
-  var k = convs[c.id] || (convs[c.id] = {id: c.id}), last = c.last_message || {}, early = k.early || [], i;
+  var k = convs[c.id] || (convs[c.id] = {id: c.id}), last = c.last_message || {}, early = k.early;
   // Events may have told more already.
   if (c.last_seq < k.last) return k;
   k.kind = c.kind;
   k.title = c.title;
+  k.role = c.role;
   k.last = c.last_seq;
   k.read = c.read_seq;
   k.unread = c.unread;
@@ -29,7 +30,7 @@ function put(c) {
   }
   paint(k);
   // What came while it was being asked for.
-  for (i = 0; i < early.length; i++) take(early[i]);
+  each(early, take);
   return k;
 }
 
@@ -39,14 +40,12 @@ function pathOf(id, rest) {
 
 function people(k) {
   ask(k == open, 'GET', pathOf(k.id, '/members?limit=1000'), null, function (status, body) {
-    var i, u;
     if (status != 200) return;
     k.people = body.more ? 0 : body.members.length;
-    for (i = 0; i < body.members.length; i++) {
-      u = body.members[i].user;
-      know(u);
-      if (k.kind == 'direct' && u.id != me.id) k.partner = u.id;
-    }
+    each(body.members, function (m) {
+      know(m.user);
+      if (k.kind == 'direct' && m.user.id != me.id) k.partner = m.user.id;
+    });
     paint(k);
     ticks(k);
   });
@@ -70,18 +69,22 @@ function refresh(id) {
 }
 
 // take takes an event of a log. What the snapshot or an earlier answer has
-// shown is passed over.
+// told is not counted again.
 function take(e) {
   var k = convs[e.conversation_id], i, c;
   if (!k) {
     if (e.type != 'created') return refresh(e.conversation_id);
-    c = {id: e.conversation_id, kind: e.kind, title: e.title || '', last_seq: e.seq, read_seq: 0, unread: 0, created_at: e.accepted_at, creator_id: e.sender_id};
+    c = {id: e.conversation_id, kind: e.kind, title: e.title || '', last_seq: e.seq, read_seq: 0, unread: 0, created_at: e.accepted_at, creator_id: e.sender_id, role: e.sender_id == me.id ? 'owner' : 'member'};
     k = put(c);
     k.people = e.members ? e.members.length : 0;
     return;
   }
   if (k.early) return k.early.push(e);
-  if (e.seq <= k.last) return;
+  if (e.seq <= k.last) {
+    // The conversation may have been asked for anew in between: the log lacks it then.
+    if (k.list.length && e.seq > k.list[0].seq) insert(k, e);
+    return;
+  }
   c = k.read >= k.last;
   k.last = e.through_seq || e.seq;
   if (e.accepted_at) k.at = e.accepted_at;
@@ -93,14 +96,17 @@ function take(e) {
       settle(e.client_id);
       if (c) k.read = k.last;
     }
-    insert(k, e);
   } else if (e.type == 'title') {
     k.title = e.title || '';
   } else if (e.type == 'member') {
     i = e.action == 'added' ? 1 : e.action == 'role' ? 0 : -1;
     if (k.people) k.people += i;
-    if (e.user_id == me.id && i < 0) return gone(k);
+    if (e.user_id == me.id) {
+      if (i < 0) return gone(k);
+      k.role = e.role;
+    }
   }
+  insert(k, e);
   paint(k);
 }
 
@@ -131,13 +137,14 @@ function mark(r) {
 }
 
 function ticks(k) {
-  for (var i = 0; k == open && i < k.list.length; i++) if (k.list[i].tick) tick(k, k.list[i]);
+  if (k == open) each(k.list, function (m) { if (m.tick) tick(k, m); });
 }
 
-// insert puts a message into its place; one that is there already stays as it is.
+// insert puts an event into its place, once a page of history is asked for: live
+// ones may come before it. One that is there already stays as it is.
 function insert(k, m) {
   var i = k.list.length, end;
-  if (!k.loaded) return;
+  if (k.loaded == null) return;
   while (i && k.list[i - 1].seq > m.seq) i--;
   if (i && k.list[i - 1].seq == m.seq) return;
   k.list.splice(i, 0, m);
@@ -153,10 +160,12 @@ function insert(k, m) {
 }
 
 // load gets a page of history: the newest, or what is before the oldest there is.
+// It is the log's, which tells what happened to a group too.
 function load(k) {
-  var before = k.list.length ? '&before=' + k.list[0].seq : '';
-  ask(true, 'GET', pathOf(k.id, '/messages?limit=30' + before), null, function (status, body) {
-    var i, log = $('log'), height = log.scrollHeight, top = log.scrollTop;
+  var before = k.list.length ? k.list[0].seq : 9e15, first = !k.loaded;
+  k.loaded = !first;
+  ask(true, 'GET', pathOf(k.id, '/events?limit=30&before=' + before), null, function (status, body) {
+    var log = $('log'), height = log.scrollHeight, top = log.scrollTop;
     if (convs[k.id] != k) return;
     if (status != 200) {
       problem(status, body);
@@ -164,14 +173,16 @@ function load(k) {
       return;
     }
     k.loaded = true;
+    quiet();
     k.more = body.more;
-    for (i = 0; i < body.messages.length; i++) {
-      settle(body.messages[i].client_id);
-      insert(k, body.messages[i]);
-    }
+    each(body.events, function (e) {
+      settle(e.client_id);
+      insert(k, e);
+    });
     if (k == open) {
+      each(k.list, cite);
       show('older', k.more);
-      if (before) log.scrollTop = top + log.scrollHeight - height;
+      if (!first) log.scrollTop = top + log.scrollHeight - height;
       else toEnd();
       seen();
     }
@@ -179,10 +190,11 @@ function load(k) {
 }
 
 function openTalk(id) {
-  var k = convs[id], before = open, list = $('messages'), i;
+  var k = convs[id], before = open, list = $('messages');
   if (!k || !k.row) return;
   open = k;
   if (before != k) {
+    quiet();
     if (before) {
       before.draft = $('text').value;
       paint(before);
@@ -191,10 +203,11 @@ function openTalk(id) {
   }
   document.body.className = 'open';
   show('talk', true);
+  show('adding', false);
   show('older', k.loaded && k.more);
   if (location.hash != '#c=' + id) location.hash = 'c=' + id;
-  while (list.firstChild) list.removeChild(list.firstChild);
-  for (i = 0; i < k.list.length; i++) list.appendChild(k.list[i].row = rowOf(k.list[i]));
+  clear(list);
+  each(k.list, function (m) { list.appendChild(m.row = rowOf(m)); });
   showUnsent(k);
   paint(k);
   ticks(k);
