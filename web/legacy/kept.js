@@ -34,15 +34,16 @@ function kept(key) {
 
 // keep keeps a value; null, to keep it no longer.
 function keep(key, value) {
-  if (local && attempt(function () {
+  recall();
+  delete memory[key];
+  if (!local || !attempt(function () {
     if (value === null) local.removeItem(key);
     else local.setItem(key, value);
     return true;
-  })) return;
-  // Also where localStorage is full.
-  recall();
-  if (value === null) delete memory[key];
-  else memory[key] = value;
+  })) {
+    // Also where localStorage is full.
+    if (value !== null) memory[key] = value;
+  }
   if (old) attempt(function () {
     old.setAttribute('all', toJSON(memory));
     old.save('holdline');

@@ -95,7 +95,8 @@ function pump() {
       if (k && k.list) insert(k, body);
       return go();
     }
-    if (!status || status == 408 || status == 429 || status > 499) {
+    // Only the server itself refuses for good, and not for a page of an earlier session.
+    if (!body.code || body.field == 'form_token' || status == 408 || status == 429 || status > 499) {
       if (status) problem(status, body);
       return wait(go, ++outFailures, retry);
     }

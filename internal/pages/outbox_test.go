@@ -1,0 +1,105 @@
+package pages
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"holdline/internal/browser"
+	"holdline/internal/harness"
+)
+
+// What refuses a message without being the server, or because the page is of an
+// earlier session, does not make the page give the message up.
+func TestLegacyOutboxOutlastsWhatIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true})
+	target, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := []string{`{"error":"blocked by policy"}`, `{"status":403,"code":"forbidden","field":"form_token","title":"Forbidden","detail":"Load the page again."}`}
+	var asked atomic.Int32
+	proxy := httputil.NewSingleHostReverseProxy(target) // which keeps Host
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/messages") {
+			if n := int(asked.Add(1)); n <= len(answers) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(w, answers[n-1]) // the browser may be gone
+				return
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(site.Close)
+	t.Cleanup(site.CloseClientConnections)
+	ann := arrive(browser.NewProfile(t, Old(false)), site.URL, "ann")
+	server.SignUp("ann")
+	ann.Enter("enter")
+	bob := server.SignUp("bob")
+	talk := bob.Direct("ann")
+	ann.Choose("bob")
+	ann.Say("not to be lost")
+	ann.Until("told what to do", Shows("state", "Load the page again."))
+	ann.Until("sent", Shows("messages", "not to be lost")+" && !("+Shows("messages", "sending")+")")
+	if log := bob.AllEvents(talk); len(log) != 2 || log[1].Text != "not to be lost" {
+		t.Errorf("the log: %+v", log)
+	}
+	if n := asked.Load(); n != 3 {
+		t.Errorf("it was sent %d times", n)
+	}
+}
+
+// What was kept in memory, since localStorage was full, is gone once it is to be.
+func TestLegacyKeptWhereStorageIsFull(t *testing.T) {
+	t.Parallel()
+	var source strings.Builder
+	for _, name := range []string{"json.js", "kept.js"} {
+		b, err := os.ReadFile("../../web/legacy/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(b)
+	}
+	page, _ := browser.NewProfile(t, "").Open("about:blank")
+	err := page.Eval(`(function () {
+		var full = false, values = {}, localStorage = {
+			setItem: function (key, value) { if (full) throw new Error('full'); values[key] = value; },
+			getItem: function (key) { return key in values ? values[key] : null; },
+			removeItem: function (key) { delete values[key]; },
+			key: function (i) { for (var key in values) if (!i--) return key; }
+		};
+		function attempt(f) { try { return f(); } catch (e) { return null; } }
+		function has(o, key) { return Object.prototype.hasOwnProperty.call(o, key); }
+		`+source.String()+`
+		openKept();
+		window.full = function (yes) { full = yes; };
+		window.keep = keep;
+		window.kept = kept;
+		window.keys = function () { localStorage.length = 0; for (var key in values) localStorage.length++; return keptKeys('m.').join(); };
+	})()`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ do, kept, keys string }{
+		{"keep('m.1', 'one')", "one", "m.1"},
+		{"full(true), keep('m.2', 'two')", "one", "m.1,m.2"},
+		{"full(false), keep('m.2', null)", "one", "m.1"},
+		{"full(true), keep('m.3', 'three'), full(false), keep('m.3', 'again'), keep('m.3', null)", "one", "m.1"},
+		{"keep('m.1', null)", "null", ""},
+	} {
+		page.Text(step.do)
+		if got, keys := page.Text("kept('m.1')"), page.Text("keys()"); got != step.kept || keys != step.keys {
+			t.Errorf("after %s: %s, keys %s", step.do, got, keys)
+		}
+	}
+}
