@@ -34,6 +34,9 @@ RACE := $(if $(shell command -v $(or $(CC),cc) || command -v gcc),-race \
 ARGS ?=
 # Which packages to test: make test PKG=./store/...
 PKG ?= ./...
+# Packages whose tests take longest are begun with: most of them wait, and what
+# is left for the end would wait alone.
+LONGEST := ./api ./internal/torture ./sdk/typescript ./store/postgres ./store/sqlite ./internal/fire ./internal/bench
 # How long each fuzz target runs.
 FUZZTIME ?= 30s
 
@@ -51,7 +54,7 @@ test: ## Run all tests with the race detector, on SQLite and on a real PostgreSQ
 	@echo 'Building$(if $(RACE), for the race detector; the first time this takes some minutes) …'
 	@go build -o bin/testdb ./internal/testdb/cmd
 	@go build ./... && go build $(RACE) ./...
-	@bin/testdb go test $(RACE) -p 3 -timeout 15m $(PKG)
+	@bin/testdb go test $(RACE) -p 4 -timeout 15m $(if $(filter ./...,$(PKG)),$(LONGEST)) $(PKG)
 	@# Long logs, and ten thousand conversations, without the race detector: with it they take many minutes.
 	@$(if $(filter ./... ./store/...,$(PKG)),bin/testdb go test -timeout 15m -run '^(TestLongLog|TestManyConversations.*)$$' ./store/sqlite ./store/postgres ./api)
 
