@@ -143,7 +143,7 @@ func TestLongPollRunsOut(t *testing.T) {
 	c := w.group(ann)
 	began := time.Now()
 	page := w.events(ann, c.Id, "?after=1&wait=1")
-	if took := time.Since(began); len(page.Events) != 0 || page.LastSeq != 1 || took < time.Second || took > 5*time.Second {
+	if took := time.Since(began); len(page.Events) != 0 || page.LastSeq != 1 || took < time.Second || took > 20*time.Second {
 		t.Fatalf("%+v after %v", page, took)
 	}
 }
