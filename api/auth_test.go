@@ -70,6 +70,7 @@ func TestASessionEndsAtOnce(t *testing.T) {
 // A session that another node ends is known here by the sweep, long before the
 // cache would have forgotten it.
 func TestASessionEndedElsewhereEndsHere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	w.must(200, request{method: "GET", path: "/v1/me", token: ann.Token}, nil)
@@ -191,6 +192,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 }
 
 func TestSignUpRules(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		mode     SignUp
 		loopback bool

@@ -12,6 +12,7 @@ import (
 // TestBadInput refuses each kind of bad input with its own problem. What the
 // transport adds: every answer is one of the contract's.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	eve := w.signUp("eve")
@@ -306,6 +307,7 @@ func strangers(n int) map[string]int {
 // What an ack cannot move is no error: it is behind, or in a conversation that
 // the caller is not in. As many as one call may name are taken.
 func TestAcksThatMoveNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	theirs, own := w.group(bob).Id, w.group(ann).Id

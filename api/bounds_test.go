@@ -152,6 +152,7 @@ func fitting(t *testing.T, got []Event, log []Event) {
 }
 
 func TestPagesWithinMaxBytes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob, c, log := w.long()
 	path := "/v1/conversations/" + c
@@ -288,6 +289,7 @@ func TestFramesWithinMaxBytes(t *testing.T) {
 
 // A snapshot lists what fits, and tells where the rest is.
 func TestSnapshotWithinMaxBytes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	read := map[string]int{}

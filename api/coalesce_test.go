@@ -20,6 +20,7 @@ func (w *world) pollFor(who account, path string) <-chan answer {
 }
 
 func TestPollsBundleWhatComes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id
@@ -64,6 +65,7 @@ func (w *world) drained(who account, cursor string) string {
 
 // A poll is never held beyond its wait, nor beyond an ending.
 func TestBundlingEndsWithThePoll(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id
@@ -113,6 +115,7 @@ func TestBundlingEndsWithThePoll(t *testing.T) {
 }
 
 func TestStreamsBundleWhatComes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id

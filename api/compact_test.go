@@ -166,6 +166,7 @@ func (w *world) motley() (ann, bob account, c string) {
 }
 
 func TestCompactSaysTheSame(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob, c := w.motley()
 	other := w.group(bob, "ann").Id
@@ -220,6 +221,7 @@ func TestCompactSaysTheSame(t *testing.T) {
 // Who comes back to a compact inbox with the last id it was given has exactly
 // what it missed, once it has left out the events it knows by their seq.
 func TestCompactInboxResumesExactly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.Heartbeat = 300 * time.Millisecond })
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	ours := []string{w.group(ann, "bob").Id, w.group(ann, "bob").Id, w.group(ann, "bob").Id}

@@ -77,6 +77,8 @@ type Config struct {
 	// they are kept for another request, as that server's own is.
 	Returns     *Returns
 	IdleTimeout time.Duration
+
+	passwordMemory uint32 // KiB that hashing takes; less in tests, which sign up often
 }
 
 // withDefaults fills in what is zero and refuses what is out of bounds.

@@ -141,6 +141,7 @@ func TestPostForAnotherMethod(t *testing.T) {
 
 // What is asked of a connection after an enveloped poll goes on as usual.
 func TestEnvelopeLeavesTheConnectionUsable(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	c := w.group(ann).Id

@@ -137,12 +137,13 @@ func TestLongPollIsAnsweredByWhatComes(t *testing.T) {
 }
 
 func TestLongPollRunsOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	c := w.group(ann)
 	began := time.Now()
 	page := w.events(ann, c.Id, "?after=1&wait=1")
-	if took := time.Since(began); len(page.Events) != 0 || page.LastSeq != 1 || took < time.Second || took > 5*time.Second {
+	if took := time.Since(began); len(page.Events) != 0 || page.LastSeq != 1 || took < time.Second || took > 20*time.Second {
 		t.Fatalf("%+v after %v", page, took)
 	}
 }
@@ -205,6 +206,7 @@ func TestLongPollIsAnsweredWhenTheServerDrains(t *testing.T) {
 }
 
 func TestTicketThatExpiresWhileWaiting(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.TicketAge = 2 * time.Second })
 	ann := w.signUp("ann")
 	c := w.group(ann)
@@ -236,6 +238,7 @@ func TestCursorsThatAreNotOfThisLog(t *testing.T) {
 }
 
 func TestHandingBackACursorAcknowledgesDelivery(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob")
@@ -284,6 +287,7 @@ func TestFormerMembersReadUpToTheirRemoval(t *testing.T) {
 }
 
 func TestEventsEndAtAboutAMegabyte(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	c := w.group(ann)

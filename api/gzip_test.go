@@ -120,6 +120,7 @@ func TestSecretsAreNotCompressed(t *testing.T) {
 }
 
 func TestStreamsAreCompressedByEvent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	c := w.group(ann).Id

@@ -81,6 +81,7 @@ func TestReadinessGoesBeforeTheRest(t *testing.T) {
 }
 
 func TestTheReferenceNeedsNoOtherServer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	a := w.must(200, request{method: "GET", path: "/openapi.yaml"}, nil)
 	if !bytes.Equal(a.body, holdline.OpenAPI) {
@@ -142,6 +143,7 @@ func TestASlowBodyIsCutOff(t *testing.T) {
 
 // The deadline of a body must not outlast it: the same connection goes on.
 func TestABodysDeadlineEndsWithIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.BodyTimeout = 50 * time.Millisecond })
 	ann := w.signUp("ann")
 	group := w.group(ann)

@@ -10,6 +10,7 @@ import (
 // Handing back a cursor says that what it covers has arrived, and nothing of
 // what the answer brings that it has not come with yet.
 func TestInboxCursorsAcknowledgeDelivery(t *testing.T) {
+	t.Parallel()
 	try := func(t *testing.T, w *world) {
 		ann, bob := w.signUp("ann"), w.signUp("bob")
 		c, other := w.group(ann, "bob").Id, w.group(ann, "bob").Id

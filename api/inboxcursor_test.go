@@ -28,6 +28,7 @@ func otherEpoch(t testing.TB, cursor string) string {
 
 // What is no cursor of the caller is refused, however little is wrong with it.
 func TestInboxCursorsThatAreNone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	var groups []string
@@ -107,6 +108,7 @@ func TestInboxCursorsOfAnotherEpoch(t *testing.T) {
 
 // Whoever has left everything keeps a cursor that works, and gets nothing by it.
 func TestInboxOfSomebodyWhoLeftEverything(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id

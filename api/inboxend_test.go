@@ -12,6 +12,7 @@ import (
 
 // Somebody removed at one server is told at another, where their inbox waits.
 func TestInboxEndsOnAnotherNode(t *testing.T) {
+	t.Parallel()
 	url := testdb.Postgres(t)
 	o := poller.Options{SweepInterval: 50 * time.Millisecond}
 	one, _ := newNode(t, openPostgres(t, url), o, nil)
@@ -31,6 +32,7 @@ func TestInboxEndsOnAnotherNode(t *testing.T) {
 // A server that has not learned yet of a removal gives nothing of what was
 // said after it.
 func TestInboxOfANodeThatLagsGivesNothingBehindARemoval(t *testing.T) {
+	t.Parallel()
 	url := testdb.Postgres(t)
 	one, _ := newNode(t, openPostgres(t, url), poller.Options{SweepInterval: 50 * time.Millisecond}, nil)
 	two, _ := newNode(t, openPostgres(t, url), slowSweep, nil)
@@ -58,6 +60,7 @@ func TestInboxOfANodeThatLagsGivesNothingBehindARemoval(t *testing.T) {
 // A removal that a server has given to an inbox holds there at once, also
 // before its sweep has told it of the membership.
 func TestInboxEndsWithTheRemovalItGave(t *testing.T) {
+	t.Parallel()
 	url := testdb.Postgres(t)
 	one, _ := newNode(t, openPostgres(t, url), poller.Options{}, nil)
 	two, _ := newNode(t, openPostgres(t, url), slowSweep, nil)
@@ -85,6 +88,7 @@ func TestInboxEndsWithTheRemovalItGave(t *testing.T) {
 
 // Whoever is removed while others talk is given nothing behind it.
 func TestInboxGivesNothingBehindARemovalWhileOthersTalk(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	var groups []string
@@ -118,6 +122,7 @@ func TestInboxGivesNothingBehindARemovalWhileOthersTalk(t *testing.T) {
 
 // A conversation that is joined and left between two sweeps is told of.
 func TestInboxTellsOfAShortVisit(t *testing.T) {
+	t.Parallel()
 	url := testdb.Postgres(t)
 	one, _ := newNode(t, openPostgres(t, url), poller.Options{}, nil)
 	two, _ := newNode(t, openPostgres(t, url), poller.Options{SweepInterval: 500 * time.Millisecond}, nil)

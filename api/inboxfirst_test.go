@@ -59,6 +59,7 @@ func TestInboxOfSomebodyInNoConversation(t *testing.T) {
 // Between the snapshot and what follows nothing is left out, however many send
 // at that moment.
 func TestInboxFirstConnectWhileOthersSend(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	var groups []string

@@ -217,6 +217,7 @@ func (f *fair) start() (all []*device) {
 }
 
 func TestInboxGivesEachEventOnce(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("sqlite ", seed), func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -235,6 +236,7 @@ func TestInboxGivesEachEventOnce(t *testing.T) {
 }
 
 func TestInboxCursorOutlivesItsServer(t *testing.T) {
+	t.Parallel()
 	path := testdb.SQLite(t)
 	w, stop := newNode(t, openSQLite(t, path), poller.Options{}, nil)
 	f := newFair(t, w)

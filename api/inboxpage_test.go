@@ -12,6 +12,7 @@ import (
 )
 
 func TestInboxOneEventAtATime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	var groups []string
@@ -57,6 +58,7 @@ func TestInboxOneEventAtATime(t *testing.T) {
 }
 
 func TestInboxPagesEndAtAboutAMegabyte(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	text := strings.Repeat("x", store.MaxTextBytes)

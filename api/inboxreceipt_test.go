@@ -32,6 +32,7 @@ func (d *device) receiptOf(conversation string, who account) InboxReceipt {
 }
 
 func TestInboxReceiptsComeAtOnce(t *testing.T) {
+	t.Parallel()
 	w, _ := newNode(t, openSQLite(t, testdb.SQLite(t)), slowSweep, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id
@@ -68,6 +69,7 @@ func TestInboxReceiptsComeAtOnce(t *testing.T) {
 
 // Those who were away get the latest of each, once they are back.
 func TestInboxReceiptsWaitForThoseWhoAreAway(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob, cat := w.signUp("ann"), w.signUp("bob"), w.signUp("cat")
 	c, other := w.group(ann, "bob", "cat").Id, w.group(ann, "bob").Id
@@ -169,6 +171,7 @@ func TestInboxHidesWhatOneReadsIfAsked(t *testing.T) {
 
 // Above 256 members receipts are counts, and an inbox has none.
 func TestInboxHasNoReceiptsOfLargeGroups(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c, small := w.group(ann, "bob").Id, w.group(ann, "bob").Id

@@ -8,6 +8,7 @@ import (
 // A scan that stopped in a late slot goes on without leaving out what was said
 // meanwhile in an early one.
 func TestInboxResumedScanKeepsEarlierSlots(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	early, late := w.group(ann, "bob").Id, w.group(ann, "bob").Id

@@ -105,6 +105,7 @@ func TestInboxStreamGoesOnFromWhatItIsHandedBack(t *testing.T) {
 }
 
 func TestInboxStreamHeartbeats(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.Heartbeat = 300 * time.Millisecond })
 	ann := w.signUp("ann")
 	d := w.connect(ann, "now")
@@ -136,6 +137,7 @@ func TestInboxStreamHeartbeats(t *testing.T) {
 }
 
 func TestInboxStreamEndings(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.TicketAge = 2 * time.Second })
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id
@@ -178,6 +180,7 @@ func TestInboxStreamEndings(t *testing.T) {
 }
 
 func TestInboxStreamOfAge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.StreamAge = 500 * time.Millisecond })
 	ann := w.signUp("ann")
 	c := w.group(ann).Id
@@ -241,6 +244,7 @@ func TestInboxStreamsEndWhenTheServerDrains(t *testing.T) {
 }
 
 func TestInboxAsText(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.Heartbeat = 300 * time.Millisecond })
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id

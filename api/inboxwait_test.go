@@ -45,6 +45,7 @@ func TestInboxFirstConnectDoesNotWait(t *testing.T) {
 }
 
 func TestInboxPollRunsOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	d := w.connect(ann, "now")
@@ -87,6 +88,7 @@ func TestInboxPollWhoseClientLeaves(t *testing.T) {
 }
 
 func TestInboxPollEnds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.TicketAge = 2 * time.Second })
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	cursor := w.connect(bob, "now").cursor
@@ -127,6 +129,7 @@ func TestInboxPollEnds(t *testing.T) {
 }
 
 func TestInboxPollIsAnsweredWhenTheServerDrains(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	d := w.connect(ann, "now")
@@ -147,6 +150,7 @@ func TestInboxPollIsAnsweredWhenTheServerDrains(t *testing.T) {
 }
 
 func TestInboxesCountAmongWhatAUserHolds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.WaitingPerUser = 2 })
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"holdline/internal/contract"
 	"holdline/poller"
@@ -30,7 +31,7 @@ func newNode(t testing.TB, backend store.Backend, o poller.Options, change func(
 	log, err := store.New(ctx, backend, store.Options{Logger: logger, Feed: live.Feed, FeedMoved: live.FeedMoved})
 	must(t, err)
 	must(t, live.Start(ctx, log))
-	cfg := Config{Store: log, Poller: live, Logger: logger, Version: "test", SignUp: SignUpOpen}
+	cfg := Config{Store: log, Poller: live, Logger: logger, Version: "test", SignUp: SignUpOpen, passwordMemory: 64}
 	if change != nil {
 		change(&cfg)
 	}
@@ -205,11 +206,10 @@ func (d *device) drain(query string) {
 // until polls, waiting each time, until enough.
 func (d *device) until(what string, enough func() bool) {
 	d.t.Helper()
-	for range 15 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); d.poll("&wait=1") {
 		if enough() || d.t.Failed() {
 			return
 		}
-		d.poll("&wait=1")
 	}
 	d.t.Fatalf("in vain: %s", what)
 }

@@ -17,10 +17,14 @@ import (
 	"holdline/internal/contract"
 )
 
-// eventually waits until fn is true, for at most ten seconds.
+// patience bounds every wait for something that must happen soon. It is long
+// because machines that run tests can be slow; nothing waits for it in vain.
+const patience = time.Minute
+
+// eventually waits until fn is true.
 func eventually(t testing.TB, what string, fn func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !fn() {
@@ -227,6 +231,6 @@ func (w *world) dial(request string) net.Conn {
 	w.t.Cleanup(func() { _ = conn.Close() }) // the server may have closed it
 	_, err = conn.Write([]byte(request))
 	must(w.t, err)
-	must(w.t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	must(w.t, conn.SetReadDeadline(time.Now().Add(patience)))
 	return conn
 }

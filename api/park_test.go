@@ -45,6 +45,7 @@ func (l *line) answer() (int, string, http.Header) {
 // A connection whose poll has waited carries further requests, polls among
 // them, also one that was sent before the answer.
 func TestConnectionOfAPollGoesOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob").Id
@@ -87,6 +88,7 @@ func TestConnectionOfAPollGoesOn(t *testing.T) {
 
 // An answered poll's connection is closed after the time that idle ones have.
 func TestIdleConnectionOfAPollEnds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.IdleTimeout = 50 * time.Millisecond })
 	ann := w.signUp("ann")
 	l := w.line()

@@ -49,11 +49,13 @@ func CheckPassword(password string) error {
 // HashPassword returns the encoded argon2id hash of a password, as
 // store.NewUser and SetPassword take it. It takes 19 MiB and some tens of
 // milliseconds.
-func HashPassword(password string) string {
+func HashPassword(password string) string { return hashPassword(password, argonMemory) }
+
+func hashPassword(password string, memory uint32) string {
 	salt := make([]byte, argonSalt)
 	_, _ = rand.Read(salt) // never fails since Go 1.24
-	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
+	key := argon2.IDKey([]byte(password), salt, argonTime, memory, argonThreads, argonKey)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, argonTime, argonThreads,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }
 
@@ -87,22 +89,23 @@ const maxQueuedPasswords = 256
 // passwords bounds how much of the machine hashing may take: as many at a time
 // as there are cores, and a queue of a fixed length before it.
 type passwords struct {
+	memory  uint32 // KiB for a new hash
 	turns   chan struct{}
 	waiting atomic.Int64
 	nobody  string // hash that no password has: verified where there is no account
 }
 
-func newPasswords() *passwords {
-	p := &passwords{turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+func newPasswords(memory uint32) *passwords {
+	p := &passwords{memory: memory, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	var secret [32]byte
 	_, _ = rand.Read(secret[:])
-	p.nobody = HashPassword(base64.RawStdEncoding.EncodeToString(secret[:]))
+	p.nobody = hashPassword(base64.RawStdEncoding.EncodeToString(secret[:]), memory)
 	return p
 }
 
-// hash is HashPassword in its turn.
+// hash is hashPassword in its turn.
 func (p *passwords) hash(ctx context.Context, password string) (encoded string, err error) {
-	err = p.inTurn(ctx, func() { encoded = HashPassword(password) })
+	err = p.inTurn(ctx, func() { encoded = hashPassword(password, p.memory) })
 	return encoded, err
 }
 

@@ -44,7 +44,7 @@ func TestPasswordRules(t *testing.T) {
 // Where there is no account the answer is no, whatever the password, and no
 // more hashing is done at a time than there are turns.
 func TestPasswordsInTurn(t *testing.T) {
-	p := newPasswords()
+	p := newPasswords(64)
 	ctx := context.Background()
 	if ok, err := p.verify(ctx, password, ""); ok || err != nil {
 		t.Errorf("nobody's password: %v, %v", ok, err)

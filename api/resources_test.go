@@ -161,6 +161,7 @@ func TestListsAreReadByPage(t *testing.T) {
 
 // A page of long last messages ends early, and the next goes on from there.
 func TestListsAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann := w.signUp("ann")
 	const n = 80 // of 16 KiB each
@@ -272,6 +273,7 @@ func TestTheStateView(t *testing.T) {
 }
 
 func TestReceiptsTellThreeThingsApart(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	w.signUp("cleo")

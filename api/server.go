@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -54,7 +55,7 @@ func New(cfg Config) (*Server, error) {
 		logger:    cfg.Logger,
 		auth:      newAuthenticator(cfg.Store, cfg.Store.MACKey(), cfg.TicketAge, cfg.Logger),
 		signIns:   newSignInLimits(),
-		passwords: newPasswords(),
+		passwords: newPasswords(cmp.Or(cfg.passwordMemory, argonMemory)),
 	}
 	s.bareBody = operations["createTicket"].body
 	if s.handler, err = s.routes(operations); err != nil {

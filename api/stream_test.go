@@ -59,6 +59,7 @@ func TestStreamFromItsHeadOn(t *testing.T) {
 }
 
 func TestStreamHeartbeats(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.Heartbeat = 300 * time.Millisecond })
 	ann := w.signUp("ann")
 	c := w.group(ann)
@@ -78,6 +79,7 @@ func TestStreamHeartbeats(t *testing.T) {
 // Many readers of both kinds, which come and go, while many send: each ends
 // with the whole log, in order, once.
 func TestResumingReadersMissAndRepeatNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, nil)
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob")
@@ -150,6 +152,7 @@ func orZero(cursor string) string {
 }
 
 func TestStreamEndings(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.TicketAge = 2 * time.Second })
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob")
@@ -221,6 +224,7 @@ func TestStreamOfAReturnedMember(t *testing.T) {
 }
 
 func TestStreamOfAge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.StreamAge = 500 * time.Millisecond })
 	ann := w.signUp("ann")
 	c := w.group(ann)
@@ -281,6 +285,7 @@ func TestDrainWithoutPatienceCuts(t *testing.T) {
 }
 
 func TestStreamAsText(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.Heartbeat = 300 * time.Millisecond })
 	ann, bob := w.signUp("ann"), w.signUp("bob")
 	c := w.group(ann, "bob")

@@ -44,7 +44,7 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 	log, err := store.New(ctx, backend, store.Options{Logger: logger, Feed: live.Feed, FeedMoved: live.FeedMoved})
 	must(t, err)
 	must(t, live.Start(ctx, log))
-	cfg := Config{Store: log, Poller: live, Logger: logger, Version: "test", SignUp: SignUpOpen}
+	cfg := Config{Store: log, Poller: live, Logger: logger, Version: "test", SignUp: SignUpOpen, passwordMemory: 64}
 	if change != nil {
 		change(&cfg)
 	}

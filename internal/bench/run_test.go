@@ -15,7 +15,7 @@ import (
 // not asked here.
 func small(t *testing.T, database string) Options {
 	return Options{
-		Program:  harness.Binary(t),
+		Program:  harness.Plain(t), // what measures is in this process
 		Database: database,
 		Only:     Measures,
 

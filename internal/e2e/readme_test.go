@@ -103,7 +103,7 @@ func replay(t *testing.T, path string, least int) {
 	if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
 		t.Fatal(err)
 	}
-	s := harness.Start(t, harness.Config{})
+	s := harness.Start(t, harness.Config{NoRace: true})
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)

@@ -4,156 +4,121 @@ package fire
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
-	"net/http"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"holdline/internal/harness"
 )
 
-// messageBytes is how long the text of each message is, the most there may be.
-const messageBytes = 16 << 10
+const (
+	hanging = 16      // readers that stop reading their sockets
+	kernel  = 4 << 20 // what the kernel takes from the server for one of them, at most
+)
 
-// flood sends n long messages by a few senders at a time, calls each
-// after every answer, and returns when each seq was answered.
-func flood(t *testing.T, c *harness.Client, conversation, name string, n int, each func()) map[int64]time.Time {
-	t.Helper()
-	const atOnce = 8
-	noise := make([]byte, messageBytes/4*3)
-	_, _ = rand.Read(noise) // never fails
-	text := base64.StdEncoding.EncodeToString(noise)
-	var mu sync.Mutex
-	var next atomic.Int64
-	answered := map[int64]time.Time{}
-	var group sync.WaitGroup
-	for range atOnce {
-		group.Go(func() {
-			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				e, a, err := c.Send(t.Context(), conversation, fmt.Sprintf("%s %d", name, i), text)
-				if err != nil || a.Status != http.StatusCreated {
-					t.Errorf("a send: status %d, %v", a.Status, err)
-					return
-				}
-				mu.Lock()
-				answered[e.Seq] = time.Now()
-				each()
-				mu.Unlock()
-			}
-		})
-	}
-	group.Wait()
-	return answered
+// slowWorld is a conversation with an audience, after a calm while.
+type slowWorld struct {
+	server       *harness.Server
+	ann, bob     *harness.Client
+	conversation string
+	healthy      *audience
+	calm         []time.Duration // how long messages were on their way
+	resident     int64           // the server's memory then
+	cursor       string          // behind all that was said
+	last         int64           // seq of the same
+	leave        func()          // ends the audience
 }
 
-// latencies are how long after its answer each message was with each reader;
-// less than nothing counts as nothing.
-func latencies(t *testing.T, answered map[int64]time.Time, readers []chan arrival) (all []time.Duration) {
+func newSlowWorld(t *testing.T, writeTimeout time.Duration, first int) *slowWorld {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	for i, reader := range readers {
-		for missing := len(answered); missing > 0; missing-- {
-			select {
-			case a, open := <-reader:
-				if !open {
-					t.Fatalf("the stream of reader %d ended with %d to come", i, missing)
-				}
-				all = append(all, max(0, a.at.Sub(answered[a.seq])))
-			case <-deadline.C:
-				t.Fatalf("reader %d still misses %d messages", i, missing)
-			}
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
-func p99(sorted []time.Duration) time.Duration { return sorted[len(sorted)*99/100] }
-
-// Sixteen readers stop reading their sockets while much is sent. That costs
-// the server little memory, far less than what they are owed; it delays
-// nobody; each is cut when one write has lasted for the write timeout; and
-// with the cursor it had, each gets exactly the rest.
-func TestStuckReadersCostLittleAndDelayNobody(t *testing.T) {
-	const (
-		writeTimeout = 12 * time.Second
-		healthy      = 4
-		hanging      = 16
-		first        = 512     // messages, before anybody hangs
-		volume       = 1024    // and while they hang
-		kernel       = 4 << 20 // what the kernel takes from the server for a reader, at most
-	)
-	server := harness.Start(t, harness.Config{NoRace: true, Args: []string{"--write-timeout", writeTimeout.String()}})
-	ann, bob := bare(t, server.SignUp("ann")), bare(t, server.SignUp("bob"))
-	conversation := ann.Group("bob")
+	const readers = 4
+	w := &slowWorld{server: harness.Start(t, harness.Config{NoRace: true, Args: []string{"--write-timeout", writeTimeout.String()}})}
+	w.ann, w.bob = bare(t, w.server.SignUp("ann")), bare(t, w.server.SignUp("bob"))
+	w.conversation = w.ann.Group("bob")
 	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
-	var readers []chan arrival
-	for range healthy {
-		stream, err := bob.Stream(ctx, conversation, "1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		into := make(chan arrival, 2*(first+volume))
-		readers = append(readers, into)
-		go arrivals(stream, into)
-	}
-	var before, during int64
-	calm := latencies(t, flood(t, ann, conversation, "calm", first, func() { before = resident(t, server.Pid()) }), readers)
-
-	page, _, err := bob.Events(ctx, conversation, fmt.Sprint(first), 0)
+	t.Cleanup(leave)
+	w.leave = leave
+	w.healthy = gather(ctx, t, w.bob, w.conversation, "1", readers)
+	w.calm = flood(t, w.ann, w.conversation, "calm", first, w.healthy, func() { w.resident = resident(t, w.server.Pid()) })
+	page, _, err := w.bob.Events(ctx, w.conversation, fmt.Sprint(first), 0)
 	if err != nil || page.More {
 		t.Fatal(page.More, err)
 	}
-	var all []*stuck
-	for range hanging {
-		all = append(all, openStuck(t, bob, conversation, page.Cursor))
-	}
-	watched := &cuts{left: slices.Clone(all)}
-	began, sent := time.Now(), 0
-	tense := latencies(t, flood(t, ann, conversation, "tense", volume, func() {
-		if watched.look(); watched.first.IsZero() {
-			sent++
-			during = max(during, resident(t, server.Pid()))
-		}
-	}), readers)
-	blocked := time.Now() // at the latest
-	harness.Eventually(t, "every stuck reader is cut", watched.look)
+	w.cursor, w.last = page.Cursor, page.LastSeq
+	return w
+}
 
-	// Whoever waited for a stuck reader would wait for the write timeout.
-	if most := tense[len(tense)-1]; most > writeTimeout/4 {
-		t.Errorf("a message took %v to a healthy reader", most)
+// hang opens streams that nobody reads.
+func (w *slowWorld) hang(t *testing.T) (all []*stuck) {
+	t.Helper()
+	for range hanging {
+		all = append(all, openStuck(t, w.bob, w.conversation, w.cursor))
 	}
-	owed := hanging * int64(sent*messageBytes-kernel)
-	if owed < 64<<20 {
-		t.Errorf("only %d messages were sent before the readers were cut: too few to show anything", sent)
+	return all
+}
+
+// Sixteen readers stop reading their sockets while much is sent. That costs
+// the server little memory, far less than what they are owed, and delays nobody:
+// whoever waited for one of them would wait for the write timeout, which is
+// longer than anybody's patience here.
+func TestStuckReadersCostLittleAndDelayNobody(t *testing.T) {
+	const first, volume = 256, 1024 // messages before anybody hangs, and while they do
+	w := newSlowWorld(t, 5*patience, first)
+	all := w.hang(t)
+	watched := &cuts{left: slices.Clone(all)}
+	var during int64
+	tense := flood(t, w.ann, w.conversation, "tense", volume, w.healthy, func() { during = max(during, resident(t, w.server.Pid())) })
+	if watched.look(); len(watched.left) != hanging {
+		t.Errorf("%d readers were cut before their time", hanging-len(watched.left))
 	}
-	if growth := during - before; growth > owed/3 {
+	// A wait of any length for each message would show in most of them.
+	if usual, now := median(w.calm), median(tense); now > 10*usual+50*time.Millisecond {
+		t.Errorf("messages take %v when others hang, and %v else", now, usual)
+	}
+	const owed = hanging * (volume*messageBytes - kernel)
+	if growth := during - w.resident; growth > owed/3 {
 		t.Errorf("the server grew by %d MiB; the stuck readers are owed %d MiB", growth>>20, owed>>20)
 	}
+	t.Logf("%d readers hang and are owed %d MiB; resident %d MiB, before %d MiB; from a sender to all others %v, at most %v (before: %v, %v)",
+		hanging, owed>>20, during>>20, w.resident>>20,
+		median(tense).Round(time.Millisecond), tense[len(tense)-1].Round(time.Millisecond),
+		median(w.calm).Round(time.Millisecond), w.calm[len(w.calm)-1].Round(time.Millisecond))
+	w.leave()
+	for _, s := range all {
+		_ = s.conn.Close() // the server would wait for them
+	}
+	checkStoreOf(t, w.server)
+}
+
+// Each stuck reader is cut when one write to it has lasted for the write
+// timeout; and with the cursor it had, it gets exactly the rest.
+func TestStuckReadersAreCutAndResume(t *testing.T) {
+	const (
+		writeTimeout  = 3 * time.Second
+		first, volume = 16, 512
+	)
+	w := newSlowWorld(t, writeTimeout, first)
+	all := w.hang(t)
+	watched := &cuts{left: slices.Clone(all)}
+	began := time.Now()
+	flood(t, w.ann, w.conversation, "tense", volume, w.healthy, func() { watched.look() })
+	blocked := time.Now() // at the latest
+	harness.Eventually(t, "every stuck reader is cut", watched.look)
 	if early := watched.first.Sub(began); early < writeTimeout {
 		t.Errorf("a stuck reader was cut after %v; the write timeout is %v", early, writeTimeout)
 	}
-	if late := watched.last.Sub(blocked); late > writeTimeout+3*time.Second {
+	// A server that waited for anything but the write timeout would take the
+	// default one's 20 s, or a heartbeat's.
+	if late := watched.last.Sub(blocked); late > writeTimeout+10*time.Second {
 		t.Errorf("a stuck reader was cut only %v after the last message", late)
 	}
-	t.Logf("%d readers hang and are owed %d MiB; resident %d MiB, before %d MiB; latency of others p99 %v, most %v (before: %v, %v); cut %.1f to %.1f s after they began",
-		hanging, owed>>20, during>>20, before>>20,
-		p99(tense).Round(time.Millisecond), tense[len(tense)-1].Round(time.Millisecond),
-		p99(calm).Round(time.Millisecond), calm[len(calm)-1].Round(time.Millisecond),
-		watched.first.Sub(began).Seconds(), watched.last.Sub(began).Seconds())
-
-	leave()
+	t.Logf("cut %.1f to %.1f s after they began to hang", watched.first.Sub(began).Seconds(), watched.last.Sub(began).Seconds())
+	w.leave()
 	for i, s := range all {
-		resumeStuck(t, bob, conversation, s, page.Cursor, first+1, first+volume+1, i)
+		resumeStuck(t, w.bob, w.conversation, s, w.cursor, w.last, w.last+volume, i)
 	}
-	checkStoreOf(t, server)
+	checkStoreOf(t, w.server)
 }
 
 // resumeStuck reads on where a stuck reader's whole frames ended, to the end.

@@ -4,7 +4,6 @@ package fire
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -135,29 +134,4 @@ func resident(t *testing.T, pid int) int64 {
 	}
 	t.Fatal("no VmRSS in the status of the process")
 	return 0
-}
-
-// arrival is when a reader had an event.
-type arrival struct {
-	seq int64
-	at  time.Time
-}
-
-// arrivals follows a stream to its end or that of its context.
-func arrivals(stream *harness.Stream, into chan<- arrival) {
-	defer close(into)
-	for {
-		frame, ok, _ := stream.Next()
-		if !ok {
-			return
-		}
-		now := time.Now()
-		var e struct {
-			Seq int64 `json:"seq"`
-		}
-		if frame.ID == "" || json.Unmarshal([]byte(frame.Data), &e) != nil {
-			continue
-		}
-		into <- arrival{e.Seq, now}
-	}
 }

@@ -46,10 +46,18 @@ func binary(tb testing.TB, race bool) string {
 
 var (
 	buildPlain = sync.OnceValues(func() (string, error) { return build("holdline") })
-	buildRace  = sync.OnceValues(func() (string, error) { return build("holdline-race", "-race") })
+	buildRace  = sync.OnceValues(func() (string, error) { return build("holdline-race", raceFlags...) })
 
 	buildPlanted = sync.OnceValues(func() (string, error) { return build("holdline-planted", "-tags", "planted") })
 )
+
+// raceFlags are those of the Makefile, so that its build is the same.
+var raceFlags = []string{
+	"-race",
+	"-gcflags=modernc.org/sqlite/lib=-race=false",
+	"-gcflags=golang.org/x/crypto/argon2=-race=false",
+	"-gcflags=golang.org/x/crypto/blake2b=-race=false",
+}
 
 // build puts the program into a cache folder of this clone. Test processes
 // build one by one: go build leaves a file alone that is up to date, and

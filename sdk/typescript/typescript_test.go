@@ -78,7 +78,7 @@ func TestTypeScript(t *testing.T) {
 	t.Run("tests", func(t *testing.T) {
 		control := filepath.Join(t.TempDir(), "conformance")
 		run(t, ".", nil, "go", "build", "-o", control, "../conformance/cmd")
-		run(t, dir, []string{"HOLDLINE_CONFORMANCE=" + control, "HOLDLINE_PROGRAM=" + harness.Binary(t)},
+		run(t, dir, []string{"HOLDLINE_CONFORMANCE=" + control, "HOLDLINE_PROGRAM=" + harness.Plain(t)},
 			"npx", "--yes", node, "--", "node", "--test", "--test-reporter=spec", "test/*.test.ts")
 	})
 }

@@ -46,10 +46,18 @@ type suite struct {
 // makes an embedded database take minutes for so many.
 func RunLong(t *testing.T, d Dialect, open func(t *testing.T) store.Backend) {
 	s := suite{dialect: d, open: open}
-	t.Run("pages", func(t *testing.T) { s.pages(t, millionEvents) })
-	t.Run("inbox of many conversations", s.inboxOfMany)
-	t.Run("inbox plans", s.inboxPlans)
-	for seed := range uint64(3) {
-		s.inboxHistory(t, 1+seed, 160)
+	beside := func(name string, test func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
 	}
+	beside("pages", func(t *testing.T) { s.pages(t, millionEvents) })
+	beside("inbox of many conversations", s.inboxOfMany)
+	beside("inbox plans", s.inboxPlans)
+	beside("histories", func(t *testing.T) {
+		for seed := range uint64(3) {
+			s.inboxHistory(t, 1+seed, 160)
+		}
+	})
 }
