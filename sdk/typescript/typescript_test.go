@@ -73,8 +73,10 @@ func TestTypeScript(t *testing.T) {
 	})
 	t.Run("types", func(t *testing.T) {
 		run(t, dir, nil, "npm", "run", "check")
-		run(t, dir, nil, "npm", "run", "build")
+		run(t, dir, nil, "npm", "run", "build", "--", "--noCheck") // it has been
 	})
+	t.Run("tabs", func(t *testing.T) { testTabs(t, dir) })
+	t.Run("tabs of a conversation", func(t *testing.T) { testTabsOfConversation(t, dir) })
 	t.Run("tests", func(t *testing.T) {
 		control := filepath.Join(t.TempDir(), "conformance")
 		run(t, ".", nil, "go", "build", "-o", control, "../conformance/cmd")

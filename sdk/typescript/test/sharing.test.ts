@@ -67,8 +67,9 @@ class Page {
             this.seen.push(`${item.event.conversation_id} ${item.event.seq}`);
             if (item.cursor !== undefined) {
               const covers = this.#server.covered(item.cursor);
-              const events = this.#server.events.slice(this.#began, covers).map((e) => `${e.conversation_id} ${e.seq}`);
-              assert.deepEqual([...this.seen].sort(), events.sort(), "a cursor covers what was given, and nothing else");
+              assert.equal(covers - this.#began, this.seen.length, "a cursor covers what was given, and nothing else");
+              const seen = new Set(this.seen);
+              assert.ok(this.#server.events.slice(this.#began, covers).every((e) => seen.has(`${e.conversation_id} ${e.seq}`)));
             }
             break;
           case "receipt":
