@@ -22,7 +22,7 @@ after(async () => {
   await Promise.all(controls.map((control) => control.end()));
 });
 
-test("conformance", async (t) => {
+test("conformance", { concurrency: lanes }, async (t) => {
   const table = await controls[0]!.table();
   assert.ok(table.length > 20, `only ${table.length} situations`);
   // The client's clock is one for the whole process: who sets it runs alone, at the end.
