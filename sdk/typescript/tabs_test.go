@@ -59,7 +59,9 @@ func pagesOf(t *testing.T, dir string) string {
 	mux := http.NewServeMux()
 	mux.Handle("/dist/", http.FileServer(http.Dir(dir)))
 	mux.Handle("/openapi-fetch/", http.StripPrefix("/openapi-fetch/", http.FileServer(http.Dir(filepath.Join(dir, "node_modules", "openapi-fetch", "dist")))))
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, filepath.Join(dir, "test", "page.html")) })
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(dir, "test", "page.html"))
+	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s.URL

@@ -75,12 +75,20 @@ func TestTypeScript(t *testing.T) {
 		run(t, dir, nil, "npm", "run", "check")
 		run(t, dir, nil, "npm", "run", "build", "--", "--noCheck") // it has been
 	})
-	t.Run("tabs", func(t *testing.T) { testTabs(t, dir) })
-	t.Run("tabs of a conversation", func(t *testing.T) { testTabsOfConversation(t, dir) })
+	// These mostly wait.
+	t.Run("tabs", func(t *testing.T) {
+		t.Parallel()
+		testTabs(t, dir)
+	})
+	t.Run("tabs of a conversation", func(t *testing.T) {
+		t.Parallel()
+		testTabsOfConversation(t, dir)
+	})
 	t.Run("tests", func(t *testing.T) {
+		t.Parallel()
 		control := filepath.Join(t.TempDir(), "conformance")
 		run(t, ".", nil, "go", "build", "-o", control, "../conformance/cmd")
-		run(t, dir, []string{"HOLDLINE_CONFORMANCE=" + control, "HOLDLINE_PROGRAM=" + harness.Binary(t)},
+		run(t, dir, []string{"HOLDLINE_CONFORMANCE=" + control, "HOLDLINE_PROGRAM=" + harness.Plain(t)},
 			"npx", "--yes", node, "--", "node", "--test", "--test-reporter=spec", "test/*.test.ts")
 	})
 }

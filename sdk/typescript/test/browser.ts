@@ -133,12 +133,12 @@ class TabChannel implements Channel {
   onmessage: Channel["onmessage"] = null;
   readonly #browser: Browser;
   readonly #tab: Tab;
-  readonly #name: string;
+  readonly name: string;
 
   constructor(browser: Browser, tab: Tab, name: string) {
     this.#browser = browser;
     this.#tab = tab;
-    this.#name = name;
+    this.name = name;
     browser.channels.add(this);
   }
 
@@ -150,7 +150,7 @@ class TabChannel implements Channel {
       return;
     }
     for (const other of this.#browser.channels) {
-      if (other !== this && other.#name === this.#name) {
+      if (other !== this && other.name === this.name) {
         const data: unknown = structuredClone(message);
         setImmediate(() => other.#tab.run(() => this.#browser.channels.has(other) && other.onmessage?.call(other as never, { data } as MessageEvent)));
       }

@@ -5,8 +5,8 @@ export class FakeServer {
   events: Event[] = [];
   epoch = 1;
   ended = false;
-  /** Streams give nothing new. */
-  streamsHeld = false;
+  /** How many of the events streams give: their way may be slow. */
+  streamsTo = Infinity;
   /** So many of the latest events are not known yet where polls are answered. */
   pollsLag = 0;
   receipts: Receipt[] = [];
@@ -128,11 +128,13 @@ export class FakeServer {
         const frame = (event: string, data: unknown, id?: string) =>
           controller.enqueue(encoder.encode(`event: ${event}\ndata: ${JSON.stringify(data)}\n${id ? `id: ${id}\n` : ""}\n`));
         const give = () => {
-          if (this.streamsHeld || over.aborted) {
+          if (over.aborted) {
             return;
           }
-          this.receipts.forEach((receipt) => frame("receipt", receipt));
-          while (at < this.events.length) {
+          if (this.streamsTo === Infinity) {
+            this.receipts.forEach((receipt) => frame("receipt", receipt));
+          }
+          while (at < Math.min(this.streamsTo, this.events.length)) {
             const event = this.events[at++]!;
             frame(event.type, event, `${this.epoch}-${at}`);
           }

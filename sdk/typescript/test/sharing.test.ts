@@ -170,14 +170,19 @@ test("what a page has fetched itself is not given again, and its cursor waits fo
   const server = new FakeServer();
   server.say("a");
   const { browser, all } = await pages(1, server);
-  server.streamsHeld = true; // the leader's connection is slow
+  server.streamsTo = 1; // the leader's connection is slow
   server.say("a");
   server.say("b");
   // It begins before these, so that its own pages give them.
   const second = new Page(browser, server, { cursor: "1-1", positions: [["a", 1]] });
   await second.fed();
   await until("it has fetched them", () => second.seen.length === 2);
-  server.streamsHeld = false;
+  server.streamsTo = 2;
+  server.wake();
+  await until("the leader has one of them", () => all[0]!.seen.length === 1);
+  await pause(20);
+  assert.equal(server.covered(second.follower.cursor!), 3, "a cursor of the leader's is not taken that is behind");
+  server.streamsTo = Infinity;
   server.say("c");
   await until("the leader's come too", () => second.seen.length === 3);
   assert.deepEqual(second.seen, ["a 2", "b 1", "c 1"]);
@@ -229,7 +234,7 @@ test("the connection is taken from a leader that does not answer", async () => {
   const server = new FakeServer();
   const { browser, all } = await pages(3, server);
   const [leader, second, third] = all as [Page, Page, Page];
-  await pause(300); // nobody has said anything, and the leader answers: it stays
+  await pause(800); // nobody has said anything, and the leader answers: it stays
   assert.equal(browser.holder(), leader.tab);
   leader.tab.frozen = true;
   server.say("a");
@@ -237,9 +242,25 @@ test("the connection is taken from a leader that does not answer", async () => {
   assert.notEqual(browser.holder(), leader.tab);
   await until("the first gives its connection up", () => server.open === 1);
   leader.tab.thaw();
+  const late = browser.tab().means.channel([...browser.channels][0]!.name);
+  late.postMessage({ kind: "item", leader: "the old one", taken: { kind: "event", event: { conversation_id: "c", seq: 1, type: "message" }, cursor: "1-9" } });
+  late.close();
   server.say("b");
   await Promise.all(all.map((page) => page.complete()));
   assert.equal(server.open, 1);
+  await over(browser, server, all);
+});
+
+test("a leader whose timers are slow goes on when another page asks", async (t) => {
+  const server = new FakeServer();
+  const { browser, all } = await pages(2, server, { timing: { backoff: { first: 200, most: 200 } } });
+  const real = globalThis.setTimeout;
+  const slow = (what: () => void, ms: number) => (ms >= 100 && ms <= 200 ? real(what, 1e6).unref() : real(what, ms));
+  globalThis.setTimeout = Object.assign(slow, real) as typeof setTimeout;
+  t.after(() => (globalThis.setTimeout = real));
+  server.cut();
+  server.say("a");
+  await Promise.all(all.map((page) => page.complete()));
   await over(browser, server, all);
 });
 
@@ -311,12 +332,12 @@ test("delivered is told once, and receipts do not go back", async () => {
   assert.deepEqual(told, ["a 1", "b 1"]);
 
   const receipt = (seq: number): Receipt => ({ conversation_id: "a", user_id: "u", delivered_seq: seq, read_seq: 0 });
-  server.streamsHeld = true;
+  server.streamsTo = 2;
   server.receipts = [receipt(2)];
   const late = new Page(browser, server, { cursor: "1-2", positions: [["a", 1], ["b", 1]] });
   await until("a page has told", () => late.receipts.length > 0);
   await late.fed();
-  server.streamsHeld = false;
+  server.streamsTo = Infinity;
   server.receipts = [receipt(1)]; // the leader's connection is behind
   server.wake();
   await until("the leader has it", () => all[0]!.receipts.length > 0);
