@@ -80,13 +80,21 @@ type tab struct {
 	*browser.Tab
 }
 
-func newTabs(t *testing.T, pages, server, token, conversation string) *tabs {
+// settings are what a page follows.
+type settings struct {
+	Server       string `json:"server"`
+	Token        string `json:"token"`
+	Conversation string `json:"conversation,omitempty"`
+	Look         int    `json:"look,omitempty"` // how often it looks for the leader, in ms
+}
+
+func newTabs(t *testing.T, pages string, follow settings) *tabs {
 	t.Helper()
-	settings, err := json.Marshal(map[string]string{"server": server, "token": token, "conversation": conversation})
+	hash, err := json.Marshal(follow)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tabs{t, browser.NewProfile(t, ""), pages + "/#" + url.PathEscape(string(settings)), nil}
+	return &tabs{t, browser.NewProfile(t, ""), pages + "/#" + url.PathEscape(string(hash)), nil}
 }
 
 // another opens a tab and waits until it follows.
@@ -167,7 +175,7 @@ func testTabs(t *testing.T, dir string) {
 	}
 	all := []string{talk, group, other}
 	say(all...)
-	s := newTabs(t, pagesOf(t, dir), front.URL, ann.Token, "")
+	s := newTabs(t, pagesOf(t, dir), settings{Server: front.URL, Token: ann.Token})
 	for range 4 {
 		s.another()
 		say(talk, group)
@@ -268,7 +276,7 @@ func testTabsOfConversation(t *testing.T, dir string) {
 	front := newFront(t, server)
 	ann, bob := server.SignUp("ann"), server.SignUp("bob")
 	group := bob.Group("ann")
-	s := newTabs(t, pagesOf(t, dir), front.URL, ann.Token, group)
+	s := newTabs(t, pagesOf(t, dir), settings{front.URL, ann.Token, group, 1000})
 	for n := range 3 {
 		s.another()
 		bob.MustSend(group, fmt.Sprint(n), "hello")
@@ -279,6 +287,18 @@ func testTabsOfConversation(t *testing.T, dir string) {
 	bob.MustSend(group, "3", "hello")
 	s.complete(bob, group)
 	front.one(t)
+
+	// The others do not wait for a leader that is stuck.
+	leader, opened := s.leader(), front.opened.Load()
+	leader.Text("page.stick(15000)")
+	harness.Eventually(t, "another tab opens a stream", func() bool { return front.opened.Load() > opened })
+	bob.MustSend(group, "4", "hello")
+	s.complete(bob, group)
+	s.open = append(s.open, leader)
+	bob.MustSend(group, "5", "hello")
+	s.complete(bob, group)
+	front.one(t)
+
 	bob.Must(http.StatusOK, http.MethodDelete, "/v1/conversations/"+group+"/members/"+ann.UserID, nil, nil)
 	for _, b := range s.open {
 		b.Until("it has ended", "page.ended == 'not_found'")

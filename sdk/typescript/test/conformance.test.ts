@@ -29,8 +29,8 @@ test("conformance", { concurrency: lanes }, async (t) => {
   // The client's clock is one for the whole process: who sets it runs alone, at the end.
   const clocks = (s: Situation) => s.steps.some((step) => step.do === "client_clock");
   const waiting = table.filter((s) => !clocks(s)).map((situation) => ({ situation, shared: false }));
-  // Again as one of two pages that share: not what only their one connection, or a send, has to bear.
-  const single = ({ steps, sees }: Situation) => sees.struck !== undefined || steps.some((step) => step.do === "send" || step.do === "clock");
+  // Again as one of two pages that share: not what only a connection, a send or a slow application has to bear.
+  const single = ({ steps, sees }: Situation) => sees.struck !== undefined || steps.some((step) => ["send", "clock", "hold"].includes(step.do));
   waiting.push(...waiting.filter(({ situation }) => !single(situation)).map(({ situation }) => ({ situation, shared: true })));
   await Promise.all(
     controls.map(async (control) => {
