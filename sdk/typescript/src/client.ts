@@ -28,13 +28,28 @@ export interface Holdline {
   request(path: string, init?: RequestInit): Promise<Response>;
 }
 
+/** Where a client asks, and as whom. */
+export interface Identity {
+  server: string;
+  token: string | undefined;
+}
+
+const identities = new WeakMap<Holdline, Identity>();
+
+/** Of a client that {@link connect} has made. */
+export function identity(holdline: Holdline): Identity | undefined {
+  return identities.get(holdline);
+}
+
 /** Makes a client. It opens no connection. */
 export function connect({ server, token, fetch = globalThis.fetch }: ConnectOptions): Holdline {
   const base = server.replace(/\/+$/, "");
   const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
-  return {
+  const holdline: Holdline = {
     api: createClient<paths, Media>({ baseUrl: base, headers: authorization, fetch: (request) => fetch(request) }),
     request: (path, init = {}) =>
       fetch(base + path, { ...init, cache: "no-store", headers: { ...authorization, ...(init.headers as Record<string, string>) } }),
   };
+  identities.set(holdline, { server: base, token });
+  return holdline;
 }

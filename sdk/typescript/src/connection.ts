@@ -22,6 +22,7 @@ export type Taken =
 export interface Page {
   items: Taken[];
   cursor: string;
+  more: boolean;
 }
 
 function path({ conversation, cursor, from }: Target, stream: boolean, more: Record<string, string> = {}): string {
@@ -68,7 +69,7 @@ export async function readPage(target: Target, wait: number): Promise<Page> {
     // The page's cursor covers all of it: it belongs to the last event.
     items.push({ kind: "event", event, cursor: n === page.events.length - 1 ? page.cursor : undefined });
   });
-  return { items, cursor: page.cursor };
+  return { items, cursor: page.cursor, more: page.more === true };
 }
 
 /** Reads the latest messages of a conversation, and the cursor behind them. */

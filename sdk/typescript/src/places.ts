@@ -18,6 +18,11 @@ export class Places {
     return this.#complete.get(conversation);
   }
 
+  /** Each conversation that is known, with the seq up to which it is complete. */
+  entries(): Iterable<[conversation: string, seq: number]> {
+    return this.#complete;
+  }
+
   /** Says that a conversation is known up to a seq; never moves back. */
   know(conversation: string, seq: number): void {
     this.#complete.set(conversation, Math.max(seq, this.#complete.get(conversation) ?? 0));

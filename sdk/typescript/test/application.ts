@@ -1,4 +1,5 @@
-import { follow, type Event, type FollowOptions, type Holdline, type State } from "../src/index.ts";
+import { Follower, type Event, type FollowOptions, type Holdline, type State } from "../src/index.ts";
+import type { Means } from "../src/means.ts";
 
 /** Keeps what it is given, as one with a screen would. */
 export class Application {
@@ -17,10 +18,11 @@ export class Application {
   #gate: Promise<void> | undefined;
   #open: (() => void) | undefined;
 
-  follow(holdline: Holdline, options: FollowOptions): void {
+  /** Follows, with `means` as a page that shares. */
+  follow(holdline: Holdline, options: FollowOptions, means?: Means): void {
     const stop = new AbortController();
     this.#stop = stop;
-    const follower = follow(holdline, {
+    const all: FollowOptions = {
       ...options,
       ...(this.cursor === undefined ? {} : { cursor: this.cursor }),
       positions: [...this.complete],
@@ -31,7 +33,8 @@ export class Application {
           this.transport = state.transport;
         }
       },
-    });
+    };
+    const follower = means ? new Follower(holdline, { ...all, share: true }, means) : new Follower(holdline, all);
     this.#done = (async () => {
       try {
         for await (const item of follower) {

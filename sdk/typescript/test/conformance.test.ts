@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 
 import { Acks, connect, ProblemError, send, type FollowOptions, type Holdline } from "../src/index.ts";
 import { Application } from "./application.ts";
+import { Browser } from "./browser.ts";
 import { Control, type Result, type Situation, type Step } from "./world.ts";
 
 // The table that all SDKs share: ../../conformance/README.md.
@@ -22,22 +23,25 @@ after(async () => {
   await Promise.all(controls.map((control) => control.end()));
 });
 
-test("conformance", async (t) => {
+test("conformance", { concurrency: lanes }, async (t) => {
   const table = await controls[0]!.table();
   assert.ok(table.length > 20, `only ${table.length} situations`);
   // The client's clock is one for the whole process: who sets it runs alone, at the end.
   const clocks = (s: Situation) => s.steps.some((step) => step.do === "client_clock");
-  const waiting = table.filter((s) => !clocks(s));
+  const waiting = table.filter((s) => !clocks(s)).map((situation) => ({ situation, shared: false }));
+  // Again as one of two pages that share: not what only a connection, a send or a slow application has to bear.
+  const single = ({ steps, sees }: Situation) => sees.struck !== undefined || steps.some((step) => ["send", "clock", "hold"].includes(step.do));
+  waiting.push(...waiting.filter(({ situation }) => !single(situation)).map(({ situation }) => ({ situation, shared: true })));
   await Promise.all(
     controls.map(async (control) => {
-      for (let s = waiting.shift(); s; s = waiting.shift()) {
-        const situation = s;
-        await t.test(s.name, () => new Run(control, situation).all());
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        const { situation, shared } = next;
+        await t.test(situation.name + (shared ? ", shared" : ""), () => new Run(control, situation, shared).all());
       }
     }),
   );
   for (const s of table.filter(clocks)) {
-    await t.test(s.name, () => new Run(controls[0]!, s).all());
+    await t.test(s.name, () => new Run(controls[0]!, s, false).all());
   }
 });
 
@@ -45,13 +49,17 @@ class Run {
   readonly #control: Control;
   readonly #situation: Situation;
   readonly #app = new Application();
+  /** Where the pages are that share, and the one that was there first. */
+  readonly #browser: Browser | undefined;
+  readonly #other = new Application();
   #holdline!: Holdline;
   #ids!: Record<string, string>;
   #acks: Acks | undefined;
 
-  constructor(control: Control, situation: Situation) {
+  constructor(control: Control, situation: Situation, shared: boolean) {
     this.#control = control;
     this.#situation = situation;
+    this.#browser = shared ? new Browser() : undefined;
   }
 
   async all(): Promise<void> {
@@ -71,17 +79,28 @@ class Run {
       }
     } finally {
       Date.now = realNow;
-      await this.#app.leave();
+      await Promise.all([this.#app.leave(), this.#other.leave()]);
       await this.#acks?.close().catch(() => undefined);
     }
     await this.#check();
+    if (this.#browser) {
+      await this.#checkSeen(this.#other);
+      assert.equal(this.#browser.channels.size, 0, "channels that are left");
+    }
+  }
+
+  async #follow(): Promise<void> {
+    if (this.#browser && !this.#browser.holder()) {
+      this.#other.follow(this.#holdline, this.#options(), this.#browser.tab().means);
+      await this.#until(() => this.#browser!.holder() !== undefined);
+    }
+    this.#app.follow(this.#holdline, this.#options(), this.#browser?.tab().means);
   }
 
   async #step(step: Step): Promise<void> {
     switch (step.do) {
       case "follow":
-        this.#app.follow(this.#holdline, this.#options());
-        return;
+        return this.#follow();
       case "leave":
         return this.#app.leave();
       case "hold":
@@ -179,6 +198,19 @@ class Run {
   async #check(): Promise<void> {
     const app = this.#app;
     const { sees } = this.#situation;
+    await this.#checkSeen(app);
+    assert.equal(app.ended instanceof ProblemError ? app.ended.code : app.ended, sees.end);
+    assert.equal(app.resets, sees.resets ?? 0, "resets");
+    if (sees.transport) {
+      assert.equal(app.transport, sees.transport === "longpoll" ? "poll" : sees.transport);
+    }
+    if (sees.struck) {
+      const { struck } = await this.#control.do({ do: "struck" });
+      assert.ok((struck ?? 0) >= sees.struck, `faults struck ${struck} times`);
+    }
+  }
+
+  async #checkSeen(app: Application): Promise<void> {
     const { logs } = await this.#control.do({ do: "logs" });
     for (const [id, log] of Object.entries(logs!)) {
       let at = app.began.get(id) ?? 0;
@@ -193,14 +225,5 @@ class Run {
       }
     }
     assert.deepEqual(app.wrong, []);
-    assert.equal(app.ended instanceof ProblemError ? app.ended.code : app.ended, sees.end);
-    assert.equal(app.resets, sees.resets ?? 0, "resets");
-    if (sees.transport) {
-      assert.equal(app.transport, sees.transport === "longpoll" ? "poll" : sees.transport);
-    }
-    if (sees.struck) {
-      const { struck } = await this.#control.do({ do: "struck" });
-      assert.ok((struck ?? 0) >= sees.struck, `faults struck ${struck} times`);
-    }
   }
 }

@@ -21,6 +21,11 @@ async function typed(): Promise<void> {
   // @ts-expect-error a parameter of another type
   await holdline.api.GET("/v1/inbox", { params: { query: { wait: "long" } } });
 
+  follow(holdline, { share: true });
+  follow(holdline, { share: "ann", conversation: "c" });
+  // @ts-expect-error something that is no name
+  follow(holdline, { share: 1 });
+
   for await (const item of follow(holdline, { transport: "auto" })) {
     const known: Item = item;
     void known;

@@ -1,0 +1,14 @@
+package typescript
+
+import (
+	"os"
+	"testing"
+
+	"holdline/internal/browser"
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	browser.End()
+	os.Exit(status)
+}

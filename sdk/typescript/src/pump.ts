@@ -1,0 +1,122 @@
+import { Alone } from "./alone.ts";
+import type { Taken } from "./connection.ts";
+import type { FollowOptions, Item, State } from "./follow.ts";
+import type { Channel } from "./means.ts";
+import { Reader } from "./reader.ts";
+import { newClientId } from "./send.ts";
+
+/** What tabs and their leader tell each other. */
+export type Message =
+  /** A tab asks to be welcomed. */
+  | { kind: "join"; tab: string }
+  /** A tab has heard nothing for a while. */
+  | { kind: "ping" }
+  /** A leader lives. */
+  | { kind: "here"; leader: string }
+  /** What comes from here on begins behind these places. */
+  | { kind: "welcome"; leader: string; tab: string; places: Map<string, number>; state: ToldState | undefined }
+  | { kind: "item"; leader: string; taken: Taken }
+  | { kind: "state"; leader: string; state: ToldState }
+  /** A leader begins, or begins anew: everybody catches up and joins again. */
+  | { kind: "lead"; leader: string }
+  /** A leader ends. */
+  | { kind: "over"; leader: string };
+
+/** A {@link State} whose error has become its text: not every error can be sent. */
+export type ToldState = Extract<State, { state: "connected" }> | { state: "reconnecting"; error: string; after: number };
+
+/**
+ * Reads the connection for all tabs that share it. It reads as fast as things come, and keeps nothing: whoever is not there, or
+ * falls behind, fetches what was missed by themselves.
+ */
+export class Pump {
+  readonly #leader = newClientId();
+  readonly #channel: Channel;
+  readonly #stopped = new AbortController();
+  readonly #reader: Reader;
+  readonly #alone: Alone;
+  #state: ToldState | undefined;
+
+  /** Begins where a tab is. */
+  constructor(channel: Channel, from: Reader) {
+    const { conversation, transport, acks, timing } = from.options;
+    const options: FollowOptions = { positions: from.places.entries(), signal: this.#stopped.signal, onState: (state) => this.#tell(state) };
+    this.#reader = new Reader(from.holdline, {
+      ...options,
+      ...(conversation === undefined ? {} : { conversation }),
+      ...(from.cursor === undefined ? {} : { cursor: from.cursor }),
+      ...(transport === undefined ? {} : { transport }),
+      ...(acks === undefined ? {} : { acks }),
+      ...(timing === undefined ? {} : { timing }),
+    });
+    this.#alone = new Alone(this.#reader);
+    this.#channel = channel;
+    this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#answer(data);
+  }
+
+  /** Reads until it is stopped, or the server refuses: each tab will see that for itself. */
+  async run(): Promise<void> {
+    this.#post({ kind: "lead", leader: this.#leader });
+    try {
+      for await (const item of this.#alone.items()) {
+        this.#hand(item);
+      }
+    } catch {
+      this.stop();
+    }
+  }
+
+  /** Hands over, at once: the page may have no time left. */
+  stop(): void {
+    if (!this.#stopped.signal.aborted) {
+      this.#post({ kind: "over", leader: this.#leader });
+      this.#stopped.abort();
+      this.#channel.close();
+    }
+  }
+
+  #post(message: Message): void {
+    if (!this.#stopped.signal.aborted) {
+      this.#channel.postMessage(message);
+    }
+  }
+
+  #answer(message: Message): void {
+    switch (message.kind) {
+      case "join": {
+        // Between a reset and what follows it there is no place to begin at.
+        const places = new Map(this.#reader.places.entries());
+        this.#post(
+          this.#reader.cursor === undefined
+            ? { kind: "here", leader: this.#leader }
+            : { kind: "welcome", leader: this.#leader, tab: message.tab, places, state: this.#state },
+        );
+        return;
+      }
+      case "ping":
+        this.#alone.nudge();
+        this.#post({ kind: "here", leader: this.#leader });
+    }
+  }
+
+  #tell(state: State): void {
+    this.#state = state.state === "connected" ? state : { ...state, error: String(state.error) };
+    this.#post({ kind: "state", leader: this.#leader, state: this.#state });
+  }
+
+  #hand(item: Item): void {
+    switch (item.kind) {
+      case "event":
+      case "receipt":
+        this.#post({ kind: "item", leader: this.#leader, taken: item });
+        return;
+      case "missing":
+        return; // each tab asks for itself
+      case "reset":
+      case "snapshot":
+      case "messages":
+        // Each begins in its own way.
+        this.#post({ kind: "lead", leader: this.#leader });
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import { Backoff, sleep } from "./backoff.ts";
+import { readPage, type Taken } from "./connection.ts";
+import type { Feed } from "./feed.ts";
+import type { Item } from "./follow.ts";
+import type { Means } from "./means.ts";
+import { Overlap } from "./overlap.ts";
+import { PassingError, ProblemError } from "./problem.ts";
+import type { Reader } from "./reader.ts";
+import { Tabs } from "./tabs.ts";
+
+/** How long a leader is waited for before this tab holds a poll of its own, and how long that is held, in milliseconds. */
+const welcomeWait = 500;
+const ownWait = 5000;
+
+/** A feed that was over sooner, without a single item, is a failure. */
+const shortFeed = 5000;
+
+/**
+ * Reads what a leader hands on. Whenever that begins, ends or breaks off, this tab catches up from its own cursor at the
+ * server: that is the one way in which a gap between tabs is closed, and in which a reset or an end is found.
+ */
+export class Shared {
+  readonly #reader: Reader;
+  readonly #tabs: Tabs;
+  readonly #backoff: Backoff;
+
+  constructor(reader: Reader, means: Means, name: string) {
+    this.#reader = reader;
+    this.#tabs = new Tabs(means, name, reader);
+    this.#backoff = new Backoff(reader.timing.backoff);
+  }
+
+  async *items(): AsyncGenerator<Item, void, undefined> {
+    const { signal, onState } = this.#reader.options;
+    this.#tabs.open();
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        let wait = 0;
+        try {
+          yield* this.#reader.begin();
+          const overlap = new Overlap();
+          const feed = yield* this.#catchUp(overlap);
+          if (!(yield* this.#fed(feed, overlap))) {
+            wait = this.#backoff.failed();
+          }
+        } catch (error) {
+          yield* this.#reader.failed(error);
+          wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter : undefined);
+          if (!(error instanceof ProblemError)) {
+            onState?.({ state: "reconnecting", error, after: wait });
+          }
+        }
+        await sleep(wait, signal);
+      }
+    } finally {
+      this.#tabs.close();
+    }
+  }
+
+  /**
+   * Reads pages until there is a feed, and nothing more at the server that came before it. What is handed on
+   * meanwhile waits in the feed.
+   */
+  async *#catchUp(overlap: Overlap): AsyncGenerator<Item, Feed, undefined> {
+    const reader = this.#reader;
+    let waited = false;
+    for (let wait = 0; ; ) {
+      this.#tabs.join();
+      const { feed } = this.#tabs;
+      const page = await readPage(reader.target(), wait);
+      for (const taken of page.items) {
+        overlap.note(taken);
+        yield* reader.take(taken, false);
+      }
+      reader.cursor = page.cursor;
+      this.#tabs.ready();
+      wait = 0;
+      if (page.more) {
+        continue;
+      }
+      if (feed && feed === this.#tabs.feed) {
+        yield* this.#agree(feed);
+        overlap.settle(feed.places);
+        return feed;
+      }
+      if (!waited) {
+        waited = true;
+        await this.#tabs.welcomed(welcomeWait);
+      }
+      reader.options.signal?.throwIfAborted();
+      wait = this.#tabs.feed ? 0 : ownWait;
+    }
+  }
+
+  /** Makes sure that this tab has whatever the leader's cursor covers. */
+  async *#agree(feed: Feed): AsyncGenerator<Item, void, undefined> {
+    const { places } = this.#reader;
+    for (const [conversation, seq] of feed.places) {
+      if (places.completeTo(conversation) === undefined) {
+        places.know(conversation, seq); // this tab's cursor covers it: the page that came after would have had it
+      } else {
+        yield* this.#reader.reach(conversation, seq);
+      }
+    }
+  }
+
+  /** Gives what comes until the feed is over; false if that was hardly a feed. */
+  async *#fed(feed: Feed, overlap: Overlap): AsyncGenerator<Item, boolean, undefined> {
+    const since = performance.now();
+    let any = false;
+    for (let taken: Taken | undefined; (taken = await feed.next(this.#reader.options.signal)); ) {
+      any = true;
+      this.#backoff.succeeded();
+      const news = overlap.without(taken);
+      if (news) {
+        yield* this.#reader.take(news, false);
+      }
+    }
+    return any || performance.now() - since >= shortFeed;
+  }
+}
