@@ -36,8 +36,16 @@ func TestALargeGroupLeavesTogether(t *testing.T) {
 		}
 		return took
 	}
-	few := max(forget(3000), 3*time.Millisecond)
-	if many := forget(48000); many > 100*few { // 16 times as many; the square would be 256 times
-		t.Errorf("3,000 leave in %v, 48,000 in %v", few, many)
+	// 16 times as many; the square would be 256 times. What else the machine has
+	// to do may come in between, but not each time.
+	for tries := 1; ; tries++ {
+		few := max(forget(3000), 3*time.Millisecond)
+		many := forget(48000)
+		if many <= 100*few {
+			return
+		}
+		if t.Logf("3,000 leave in %v, 48,000 in %v", few, many); tries == 5 {
+			t.Fatal("that is more than their number")
+		}
 	}
 }

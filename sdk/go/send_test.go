@@ -120,10 +120,13 @@ func TestSendWhoseTimeEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		client *holdline.Client
 		maybe  bool
+		within time.Duration
 	}{
-		"nobody listens": {newClient(t, "http://"+listener.Addr().String(), ""), false}, "overloaded": {busy, false}, "cut": {cut, true},
+		"nobody listens": {newClient(t, "http://"+listener.Addr().String(), ""), false, 200 * time.Millisecond},
+		"overloaded":     {busy, false, 3 * time.Second}, // the answer must have come
+		"cut":            {cut, true, 200 * time.Millisecond},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), c.within)
 		_, err := c.client.Send(ctx, cid, "hello", holdline.SendOptions{Pace: holdline.Pace{Min: time.Millisecond, Max: time.Millisecond}})
 		cancel()
 		var u *holdline.UnconfirmedError

@@ -240,7 +240,11 @@ func (s *suite) append(t *testing.T) {
 			var removal atomic.Int64
 			together(9, func(i int) {
 				if i == 0 {
-					events, err := w.store.RemoveMember(w.Context(), ann, group, bob.UserID)
+					var events []store.Event
+					err := patiently(func() (err error) {
+						events, err = w.store.RemoveMember(w.Context(), ann, group, bob.UserID)
+						return err
+					})
 					if err != nil {
 						t.Error(err)
 						return
@@ -248,7 +252,10 @@ func (s *suite) append(t *testing.T) {
 					removal.Store(events[0].Seq)
 					return
 				}
-				_, _, err := w.store.Append(w.Context(), store.Send{Actor: bob, ConversationID: group, ClientID: store.NewID().String(), Text: "x"})
+				err := patiently(func() error {
+					_, _, err := w.store.Append(w.Context(), store.Send{Actor: bob, ConversationID: group, ClientID: store.NewID().String(), Text: "x"})
+					return err
+				})
 				if err != nil {
 					w.wants(store.CodeNotFound, err)
 				}

@@ -32,33 +32,42 @@ func (s *suite) concurrency(t *testing.T) {
 			random := rand.New(rand.NewPCG(uint64(i), 7))
 			for round := range rounds {
 				group := groups[random.IntN(len(groups))]
-				var err error
-				switch random.IntN(10) {
-				case 0:
-					_, err = w.store.AddMembers(w.Context(), owner, group, []string{handles[random.IntN(people)], handles[i]})
-				case 1:
-					_, err = w.store.RemoveMember(w.Context(), owner, group, actors[random.IntN(people)].UserID)
-				case 2:
-					_, err = w.store.RemoveMember(w.Context(), actors[i], group, actors[i].UserID)
-				case 3:
-					_, _, err = w.store.SetTitle(w.Context(), owner, group, fmt.Sprint("title ", i, round))
-				case 4:
-					w.store.NoteDelivered(actors[i].UserID, group, 1)
-				default:
-					var e store.Event
-					send := store.Send{Actor: actors[i], ConversationID: group, ClientID: fmt.Sprint(i, "-", round), Text: fmt.Sprint("from ", i)}
-					if e, _, err = w.store.Append(w.Context(), send); err == nil {
-						again, duplicate, err := w.store.Append(w.Context(), send)
-						switch {
-						case err == nil && (!duplicate || again != e):
-							t.Errorf("repeated: %+v, duplicate %v; first %+v", again, duplicate, e)
-						case err != nil && store.CodeOf(err) != store.CodeNotFound: // removed meanwhile
-							t.Error(err)
-						}
-						mu.Lock()
-						answered[group] = append(answered[group], e)
-						mu.Unlock()
+				var e store.Event
+				send := store.Send{Actor: actors[i], ConversationID: group, ClientID: fmt.Sprint(i, "-", round), Text: fmt.Sprint("from ", i)}
+				act, whom := random.IntN(10), random.IntN(people)
+				err := patiently(func() (err error) {
+					switch act {
+					case 0:
+						_, err = w.store.AddMembers(w.Context(), owner, group, []string{handles[whom], handles[i]})
+					case 1:
+						_, err = w.store.RemoveMember(w.Context(), owner, group, actors[whom].UserID)
+					case 2:
+						_, err = w.store.RemoveMember(w.Context(), actors[i], group, actors[i].UserID)
+					case 3:
+						_, _, err = w.store.SetTitle(w.Context(), owner, group, fmt.Sprint("title ", i, round))
+					case 4:
+						w.store.NoteDelivered(actors[i].UserID, group, 1)
+					default:
+						e, _, err = w.store.Append(w.Context(), send)
 					}
+					return err
+				})
+				if err == nil && act > 4 {
+					var again store.Event
+					var duplicate bool
+					err := patiently(func() (err error) {
+						again, duplicate, err = w.store.Append(w.Context(), send)
+						return err
+					})
+					switch {
+					case err == nil && (!duplicate || again != e):
+						t.Errorf("repeated: %+v, duplicate %v; first %+v", again, duplicate, e)
+					case err != nil && store.CodeOf(err) != store.CodeNotFound: // removed meanwhile
+						t.Error(err)
+					}
+					mu.Lock()
+					answered[group] = append(answered[group], e)
+					mu.Unlock()
 				}
 				if code := store.CodeOf(err); code != "" && code != store.CodeNotFound {
 					t.Error(err)
@@ -93,21 +102,29 @@ func (s *suite) concurrency(t *testing.T) {
 		}
 		together(people, func(i int) {
 			for round := range 6 {
-				if _, err := w.store.AddMembers(w.Context(), actors[i], groups[i], handles[:2+round]); err != nil {
+				if err := patiently(func() error {
+					_, err := w.store.AddMembers(w.Context(), actors[i], groups[i], handles[:2+round])
+					return err
+				}); err != nil {
 					t.Error(err)
 				}
-				_, _, err := w.store.CreateConversation(w.Context(), store.NewConversation{
-					Actor: actors[i], Kind: store.KindGroup, Members: handles, ClientID: fmt.Sprint(round),
-				})
-				if err != nil {
+				if err := patiently(func() error {
+					_, _, err := w.store.CreateConversation(w.Context(), store.NewConversation{
+						Actor: actors[i], Kind: store.KindGroup, Members: handles, ClientID: fmt.Sprint(round),
+					})
+					return err
+				}); err != nil {
 					t.Error(err)
 				}
 				other := (i + 1 + round) % people
 				if other == i {
 					continue
 				}
-				if _, _, err := w.store.CreateConversation(w.Context(), store.NewConversation{
-					Actor: actors[i], Kind: store.KindDirect, Members: []string{handles[other]},
+				if err := patiently(func() error {
+					_, _, err := w.store.CreateConversation(w.Context(), store.NewConversation{
+						Actor: actors[i], Kind: store.KindDirect, Members: []string{handles[other]},
+					})
+					return err
 				}); err != nil {
 					t.Error(err)
 				}

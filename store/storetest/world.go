@@ -281,7 +281,7 @@ type statement struct {
 // eventually waits until the condition holds.
 func (w *world) eventually(what string, condition func() bool) {
 	w.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -306,6 +306,18 @@ func together(n int, fn func(i int)) {
 	}
 	close(start)
 	all.Wait()
+}
+
+// patiently repeats what certainly did nothing, because another writer held a
+// row for longer than one waits: on a slow machine that may be. A deadlock is
+// no such case.
+func patiently(do func() error) (err error) {
+	for range 30 {
+		if err = do(); store.CodeOf(err) != store.CodeUnavailable || strings.Contains(err.Error(), "deadlock") {
+			return err
+		}
+	}
+	return err
 }
 
 // createAtOnce makes n creations at the same time, and returns how many of them
