@@ -60,7 +60,8 @@ export async function readPage(target: Target, wait: number): Promise<Page> {
   }
   const items: Taken[] = [];
   if (page.snapshot) {
-    items.push({ kind: "snapshot", snapshot: page.snapshot, cursor: page.cursor });
+    // That cursor covers the page's events too: who kept it with the snapshot and stopped there would never get them.
+    items.push({ kind: "snapshot", snapshot: page.snapshot, cursor: page.events.length === 0 ? page.cursor : undefined });
   }
   for (const receipt of page.receipts ?? []) {
     items.push({ kind: "receipt", receipt });
