@@ -57,6 +57,34 @@ func TestInboxOfANodeThatLagsGivesNothingBehindARemoval(t *testing.T) {
 	}
 }
 
+// Who connects anew to a server that has not learned yet of their removal begins
+// behind it, and is given nothing of what is said there from then on.
+func TestInboxBegunBehindARemovalGivesNothingOfIt(t *testing.T) {
+	t.Parallel()
+	url := testdb.Postgres(t)
+	one, _ := newNode(t, openPostgres(t, url), poller.Options{SweepInterval: 50 * time.Millisecond}, nil)
+	two, _ := newNode(t, openPostgres(t, url), slowSweep, nil)
+	ann, bob := one.signUp("ann"), one.signUp("bob")
+	c, end := one.group(ann, "bob").Id, one.group(ann, "bob").Id
+	two.inboxStream(bob.Token, "", nil).must() // now the server knows bob's groups
+	one.remove(ann, c, bob)                    // 2
+	for given := int64(1); given > 0; {        // until the horizon is behind the removal
+		d := one.connect(bob, "now")
+		d.poll("")
+		given = d.has(c)
+	}
+	d := two.connect(bob, "now")
+	s := two.inboxStream(bob.Token, "?from=now", nil)
+	two.send(ann, c, "1", "secret") // 3
+	two.send(ann, end, "1", "end")
+	for d.has(end) < 2 {
+		d.follow(s)
+	}
+	if d.has(c) != 0 {
+		t.Errorf("given %s", d.seqs(c))
+	}
+}
+
 // A removal that a server has given to an inbox holds there at once, also
 // before its sweep has told it of the membership.
 func TestInboxEndsWithTheRemovalItGave(t *testing.T) {

@@ -125,8 +125,8 @@ func (in *inboxes) forget() {
 	in.leave(gone...)
 }
 
-// renew makes sure that the interests know whatever a cursor has gone past,
-// which may be more than this node's sweep has seen: another node made it.
+// renew makes sure that the interests know whatever a cursor has gone past, or
+// begins behind, which may be more than this node's sweep has seen.
 func (in *inboxes) renew(ctx context.Context, u *inboxUser, stamp int64) error {
 	if stamp <= in.closed.Load() {
 		return nil

@@ -41,6 +41,11 @@ func (s *inboxScan) start(ctx context.Context, i *Inbox) error {
 			return err
 		}
 		i.place.t = c.Closed
+		// It begins behind the ends of memberships up to here, so none of these
+		// would come to tell that an interest is over.
+		if err := i.p.inboxes.renew(ctx, i.owner, c.Closed); err != nil {
+			return err
+		}
 	}
 	if i.place.t1 != 0 && i.place.slot == endSlot {
 		i.place.advance(i.place.t1)
