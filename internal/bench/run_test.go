@@ -20,7 +20,7 @@ func small(t *testing.T, database string) Options {
 		Only:     Measures,
 
 		Rounds:   1,
-		Duration: 200 * time.Millisecond,
+		Duration: 1500 * time.Millisecond, // in which a loaded machine answers something
 		Users:    3,
 
 		Connections:   4,
