@@ -20,14 +20,14 @@ func small(t *testing.T, database string) Options {
 		Only:     Measures,
 
 		Rounds:   1,
-		Duration: 1500 * time.Millisecond, // in which a loaded machine answers something
+		Duration: time.Second, // in which a loaded machine answers something
 		Users:    3,
 
 		Connections:   4,
 		Conversations: 5,
 		TextBytes:     64,
 
-		ReceiveRate:          100,
+		ReceiveRate:          20,
 		ReceiveConversations: 4,
 
 		FanoutReaders:  10,
@@ -37,7 +37,7 @@ func small(t *testing.T, database string) Options {
 		IdleHold:    time.Millisecond,
 
 		InboxConversations: 6,
-		InboxRate:          100,
+		InboxRate:          20,
 		InboxMoving:        4,
 		Away:               400 * time.Millisecond,
 		CatchUpMoved:       []int{2, 6},
