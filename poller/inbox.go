@@ -210,7 +210,11 @@ func (i *Inbox) More() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.stuck {
-		// Full, and T cannot move yet: what is owed has to wait.
+		// Full, and T cannot move yet: what is owed has to wait. Registered first,
+		// so that either the new stamp is seen here or its sweep sees this inbox.
+		if i.p.inboxes.closed.Load() <= i.place.t {
+			i.p.inboxes.waitForClosed(i)
+		}
 		if i.p.inboxes.closed.Load() <= i.place.t {
 			return len(i.receipts) > 0
 		}

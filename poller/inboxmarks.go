@@ -239,18 +239,34 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 			return err
 		}
 	}
-	in.closed.Store(closed)
+	moved := in.closed.Swap(closed) < closed
 	in.forget()
 	in.receipts.forget()
+	if moved {
+		in.releaseStuck()
+	}
+	return nil
+}
+
+// releaseStuck wakes those that waited for closed to move. One for which it has
+// not moved far enough comes back.
+func (in *inboxes) releaseStuck() {
 	in.stuckMu.Lock()
-	defer in.stuckMu.Unlock()
-	for i := range in.stuck {
-		delete(in.stuck, i)
+	stuck := slices.Collect(maps.Keys(in.stuck))
+	clear(in.stuck)
+	in.stuckMu.Unlock()
+	for _, i := range stuck {
 		i.mu.Lock()
 		i.signal()
 		i.mu.Unlock()
 	}
-	return nil
+}
+
+// anyStuck reports whether some inbox waits for closed to move.
+func (in *inboxes) anyStuck() bool {
+	in.stuckMu.Lock()
+	defer in.stuckMu.Unlock()
+	return len(in.stuck) > 0
 }
 
 // changed takes the memberships that began or ended, of one user after the
@@ -290,9 +306,14 @@ func (in *inboxes) changed(ctx context.Context, changes []store.MembershipChange
 	return nil
 }
 
-// waitForClosed has an inbox woken when closed moves.
+// waitForClosed has an inbox woken when closed moves, and has that looked for:
+// once, since the sweeper goes on as long as somebody waits.
 func (in *inboxes) waitForClosed(i *Inbox) {
 	in.stuckMu.Lock()
+	_, waits := in.stuck[i]
 	in.stuck[i] = struct{}{}
 	in.stuckMu.Unlock()
+	if !waits {
+		in.p.sweeper.now()
+	}
 }

@@ -105,7 +105,6 @@ func (i *Inbox) readOwed(ctx context.Context, out *inboxOut) (again bool, err er
 	i.stuck = true
 	i.mu.Unlock()
 	i.p.inboxes.waitForClosed(i)
-	i.p.sweeper.now()
 	return false, nil
 }
 

@@ -44,17 +44,27 @@ func (s *sweeper) now() {
 	}
 }
 
+// stuckInterval is the time between two sweeps while an inbox waits for the
+// horizon, which moves a few times a second where writers share a database.
+const stuckInterval = 100 * time.Millisecond
+
 func (s *sweeper) run() {
 	ticker := time.NewTicker(s.p.options.SweepInterval)
 	defer ticker.Stop()
+	soon := time.NewTimer(time.Hour)
+	defer soon.Stop()
 	for {
 		select {
 		case <-s.p.ctx.Done():
 			return
 		case <-ticker.C:
 		case <-s.hurry:
+		case <-soon.C:
 		}
 		s.sweep()
+		if s.p.inboxes.anyStuck() {
+			soon.Reset(min(stuckInterval, s.p.options.SweepInterval))
+		}
 		s.p.topics.tidy()
 		s.p.filler.retry()
 	}
