@@ -18,10 +18,11 @@ func TestRemovalWhileABatchWaitsForTheRowLock(t *testing.T) {
 	w := newWorld(t)
 	removal := w.hold(w.lockGroup(),
 		fmt.Sprintf("UPDATE members SET to_seq = 2 WHERE conversation_id = %d AND user_id = %d", int64(w.group), int64(w.bob.UserID)),
-		fmt.Sprintf("UPDATE memberships SET to_seq = 2 WHERE conversation_id = %d AND user_id = %d", int64(w.group), int64(w.bob.UserID)),
 		fmt.Sprintf(`INSERT INTO events (conversation_id, seq, type, sender_id, subject_id, action, accepted_at, stamp)
 			SELECT conversation_id, 2, 'member', %d, %d, 'removed', last_accepted_at, (SELECT h FROM horizon)
 			FROM conversations WHERE conversation_id = %d`, int64(w.alice.UserID), int64(w.bob.UserID), int64(w.group)),
+		fmt.Sprintf(`UPDATE memberships SET to_seq = 2, stamp = (SELECT stamp FROM events WHERE conversation_id = %[1]d AND seq = 2)
+			WHERE conversation_id = %[1]d AND user_id = %[2]d`, int64(w.group), int64(w.bob.UserID)),
 		fmt.Sprintf(`UPDATE conversations SET last_seq = 2, last_stamp = (SELECT stamp FROM events WHERE conversation_id = %[1]d AND seq = 2)
 			WHERE conversation_id = %[1]d`, int64(w.group)))
 	fromBob := w.appendAsync(w.node, w.send(w.bob, "1", "too late"))
