@@ -3,11 +3,16 @@ package chat
 import (
 	"bytes"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -164,4 +169,24 @@ func texts(c *harness.Client, conversation string) []string {
 		}
 	}
 	return all
+}
+
+// swallower is a way to the server that swallows the answers of sends for as long as
+// swallow says so, which leaves open what became of them.
+func swallower(t *testing.T, server *harness.Server, swallow *atomic.Bool) (address string) {
+	t.Helper()
+	target, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	middle := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	middle.ModifyResponse = func(r *http.Response) error {
+		if swallow.Load() && strings.HasSuffix(r.Request.URL.Path, "/messages") {
+			panic(http.ErrAbortHandler)
+		}
+		return nil
+	}
+	proxy := httptest.NewServer(middle)
+	t.Cleanup(proxy.Close)
+	return proxy.URL
 }

@@ -101,7 +101,8 @@ func (m *Mailer) send(ctx context.Context, l Letter, mark func() error) (holdlin
 	conversation, err := resolve(ctx, api, l.To)
 	if err != nil {
 		if final(err) {
-			return holdline.Event{}, l.refused(err), l.reason(err)
+			outcome, why := l.refused(err)
+			return holdline.Event{}, outcome, why
 		}
 		return holdline.Event{}, Unknown, fmt.Errorf("not sent yet: %s", Explain(err))
 	}
@@ -121,12 +122,8 @@ func (m *Mailer) send(ctx context.Context, l Letter, mark func() error) (holdlin
 	if status(err) == 401 {
 		return event, Unknown, fmt.Errorf("not stored yet, sign in again: %s", Explain(err))
 	}
-	return event, l.refused(err), l.reason(err)
-}
-
-// hidden reports whether a refusal leaves open what an earlier attempt did.
-func (l Letter) hidden(err error) bool {
-	return l.Tried && hides(err)
+	outcome, why := l.refused(err)
+	return event, outcome, why
 }
 
 // hides reports whether a refusal says that one may not look, rather than what became of a message.
@@ -135,20 +132,12 @@ func hides(err error) bool {
 	return s == http.StatusForbidden || s == http.StatusNotFound
 }
 
-// refused is what is certain about a letter after a refusal.
-func (l Letter) refused(err error) Outcome {
-	if l.hidden(err) {
-		return Unknown
+// refused is what a refusal makes certain about a letter, and why: nothing, where an earlier attempt may have stored it.
+func (l Letter) refused(err error) (Outcome, error) {
+	if l.Tried && hides(err) {
+		return Unknown, &lostError{Explain(err)}
 	}
-	return Refused
-}
-
-// reason says why a letter was refused.
-func (l Letter) reason(err error) error {
-	if l.hidden(err) {
-		return &lostError{Explain(err)}
-	}
-	return errors.New(Explain(err))
+	return Refused, errors.New(Explain(err))
 }
 
 // final reports whether a refusal would come again. A session that has ended says nothing about the message.

@@ -3,10 +3,6 @@ package chat
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,21 +22,8 @@ func TestSendSaysWhatIsCertain(t *testing.T) {
 	h.env = append(h.env, "HOLDLINE_TOKEN="+ann.Token)
 	conversation := ann.Direct("bob")
 
-	// What swallows the answers of sends leaves open what became of them.
 	var swallow atomic.Bool
-	target, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	middle := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
-	middle.ModifyResponse = func(r *http.Response) error {
-		if swallow.Load() && strings.HasSuffix(r.Request.URL.Path, "/messages") {
-			panic(http.ErrAbortHandler)
-		}
-		return nil
-	}
-	proxy := httptest.NewServer(middle)
-	defer proxy.Close()
+	proxy := swallower(t, server, &swallow)
 
 	check := func(what string, r harness.Result, status int, out string) {
 		t.Helper()
@@ -57,9 +40,9 @@ func TestSendSaysWhatIsCertain(t *testing.T) {
 	check("a bad id", h.run("", "send", "--to", "bob", "--client-id", "a b", "hi"), 2, "")
 
 	swallow.Store(true)
-	check("no answer", h.run("", "send", "--server", proxy.URL, "--to", "bob", "--client-id", "c4", "--timeout", "1s", "once"), 75, "unknown c4\n")
+	check("no answer", h.run("", "send", "--server", proxy, "--to", "bob", "--client-id", "c4", "--timeout", "1s", "once"), 75, "unknown c4\n")
 	swallow.Store(false)
-	check("repeated", h.run("", "send", "--server", proxy.URL, "--to", "bob", "--client-id", "c4", "once"), 0, "accepted "+conversation+" 4 c4\n")
+	check("repeated", h.run("", "send", "--server", proxy, "--to", "bob", "--client-id", "c4", "once"), 0, "accepted "+conversation+" 4 c4\n")
 
 	server.Kill()
 	check("no server", h.run("", "send", "--to", "bob", "--client-id", "c5", "--timeout", "1s", "late"), 75, "unknown c5\n")

@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -24,21 +20,9 @@ func TestALetterThatCannotBeAskedAfter(t *testing.T) {
 	server := harness.Start(t, quick)
 	ann, bob := server.SignUp("ann"), server.SignUp("bob")
 	group := bob.Group("ann")
-	target, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var swallow atomic.Bool
 	swallow.Store(true)
-	middle := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
-	middle.ModifyResponse = func(r *http.Response) error {
-		if swallow.Load() && strings.HasSuffix(r.Request.URL.Path, "/messages") {
-			panic(http.ErrAbortHandler)
-		}
-		return nil
-	}
-	proxy := httptest.NewServer(middle)
-	defer proxy.Close()
+	proxy := swallower(t, server, &swallow)
 
 	folder := filepath.Join(t.TempDir(), "spool")
 	send := func(to, id string) (Outcome, string, []error) {
@@ -53,13 +37,14 @@ func TestALetterThatCannotBeAskedAfter(t *testing.T) {
 		defer s.Close() //nolint:errcheck // a lock
 		name := ""
 		if to != "" {
+			var err error
 			if name, err = s.Keep(Letter{To: to, Text: id, ClientID: id}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var out strings.Builder
 		var told []error
-		m := &Mailer{Server: proxy.URL, Token: ann.Token, Timeout: time.Second, Out: &out}
+		m := &Mailer{Server: proxy, Token: ann.Token, Timeout: time.Second, Out: &out}
 		outcome, err := s.Send(t.Context(), m, name, func(err error) { told = append(told, err) })
 		if err != nil {
 			told = append(told, err)
