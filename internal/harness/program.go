@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -36,6 +37,26 @@ func InstallPackages(ctx context.Context, dir string) error {
 		return fmt.Errorf("npm ci: %w: %s", err, out)
 	}
 	return nil
+}
+
+// InstallTypeScript copies the TypeScript SDK from its folder, as far as it is
+// kept in git, and installs its packages in the copy.
+func InstallTypeScript(ctx context.Context, source, dir string) error {
+	for _, name := range []string{"src", "test"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(source, name))); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", ".npmrc"} {
+		b, err := os.ReadFile(filepath.Join(source, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil { //nolint:gosec // the folder is the test's own
+			return err
+		}
+	}
+	return InstallPackages(ctx, dir)
 }
 
 // Program finds a program by the names that it goes by, and has it installed if

@@ -3,7 +3,6 @@ package together
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -47,23 +46,8 @@ func (g *group) goSDK(handle, token string) client {
 
 // typeScript is a program on the TypeScript SDK, in Node.js.
 func (g *group) typeScript(handle, token string) client {
-	const source = "../../sdk/typescript"
 	dir := g.t.TempDir()
-	for _, name := range []string{"src", "test"} {
-		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(source, name))); err != nil {
-			g.t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
-		b, err := os.ReadFile(filepath.Join(source, name))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
-		}
-		if err != nil {
-			g.t.Fatal(err)
-		}
-	}
-	if err := harness.InstallPackages(g.t.Context(), dir); err != nil {
+	if err := harness.InstallTypeScript(g.t.Context(), "../../sdk/typescript", dir); err != nil {
 		g.t.Fatal(err)
 	}
 	npx, err := harness.Program("npx")

@@ -32,19 +32,8 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) {
 // real server.
 func TestTypeScript(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sdk", "typescript")
-	for _, name := range []string{"src", "test"} {
-		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", ".npmrc"} {
-		b, err := os.ReadFile(name)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := harness.InstallTypeScript(t.Context(), ".", dir); err != nil {
+		t.Fatal(err)
 	}
 	contract, err := os.ReadFile("../../openapi.yaml")
 	if err == nil {
@@ -53,10 +42,6 @@ func TestTypeScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := harness.InstallPackages(t.Context(), dir); err != nil {
-		t.Fatal(err)
-	}
-
 	t.Run("generated code is up to date", func(t *testing.T) {
 		run(t, dir, nil, "npm", "run", "generate")
 		want, err := os.ReadFile("src/schema.gen.ts")
