@@ -32,6 +32,13 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 	if err != nil {
 		return err
 	}
+	var snapshot *inboxSnapshot
+	if params.Cursor == "" && !wantsText(c.Request()) {
+		if snapshot, err = s.snapshot(c, in); err != nil {
+			in.Close()
+			return err
+		}
+	}
 	limit := pageLimit(params.Limit)
 	b := inboxBatches.Get().(*inboxBuffer)
 	wait := time.Duration(0)
@@ -49,12 +56,6 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 	defer b.release()
 	if err != nil && b.empty() {
 		return err
-	}
-	var snapshot *inboxSnapshot
-	if params.Cursor == "" {
-		if snapshot, err = s.snapshot(c); err != nil {
-			return err
-		}
 	}
 	return s.answerInbox(c, in, b, snapshot)
 }
@@ -183,8 +184,9 @@ func (s *Server) StreamInbox(ec echo.Context, params StreamInboxParams) error {
 		return err
 	}
 	from := &inboxSource{Inbox: in, user: user}
-	if cursor == "" {
-		snapshot, err := s.snapshot(c)
+	from.fresh = cursor == ""
+	if from.fresh && !text {
+		snapshot, err := s.snapshot(c, in)
 		if err != nil {
 			in.Close()
 			s.live.done(user)

@@ -9,14 +9,15 @@ import (
 type inboxSource struct {
 	*poller.Inbox
 	user  store.ID
-	first []byte // the snapshot of a first connect, until it is given
+	fresh bool   // a first connect, of which nothing is given yet
+	first []byte // its snapshot, which a text reader has no use for
 }
 
 func (s *inboxSource) begin(st *stream) []byte {
-	snapshot := s.first
-	s.first = nil
+	snapshot, fresh := s.first, s.fresh
+	s.first, s.fresh = nil, false
 	switch {
-	case snapshot == nil:
+	case !fresh:
 		return nil
 	case st.text:
 		return s.appendCursorLine(nil)

@@ -23,6 +23,12 @@ import (
 // stop ends it before the test does.
 func newNode(t testing.TB, backend store.Backend, o poller.Options, change func(*Config)) (w *world, stop func()) {
 	t.Helper()
+	return newNodeReading(t, backend, o, change, func(log poller.Log) poller.Log { return log })
+}
+
+// newNodeReading is newNode whose live plane reads the log through something.
+func newNodeReading(t testing.TB, backend store.Backend, o poller.Options, change func(*Config), through func(poller.Log) poller.Log) (w *world, stop func()) {
+	t.Helper()
 	ctx := context.Background()
 	logs := &logBuffer{}
 	logger := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -30,7 +36,7 @@ func newNode(t testing.TB, backend store.Backend, o poller.Options, change func(
 	live := poller.New(o)
 	log, err := store.New(ctx, backend, store.Options{Logger: logger, Feed: live.Feed, FeedMoved: live.FeedMoved})
 	must(t, err)
-	must(t, live.Start(ctx, log))
+	must(t, live.Start(ctx, through(log)))
 	cfg := Config{Store: log, Poller: live, Logger: logger, Version: "test", SignUp: SignUpOpen, passwordMemory: 64}
 	if change != nil {
 		change(&cfg)

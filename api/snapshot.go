@@ -22,7 +22,9 @@ type jsonText []byte
 // MarshalJSON returns the text itself.
 func (t jsonText) MarshalJSON() ([]byte, error) { return t, nil }
 
-func (s *Server) snapshot(c *call) (*inboxSnapshot, error) {
+// snapshot is what a first connect shows. The inbox must be open: what it gives
+// from now on goes on from here.
+func (s *Server) snapshot(c *call, in *poller.Inbox) (*inboxSnapshot, error) {
 	list, err := s.listConversations(c, 0, maxSnapshot)
 	if err != nil {
 		return nil, err
@@ -33,6 +35,7 @@ func (s *Server) snapshot(c *call) (*inboxSnapshot, error) {
 		ids[i], _ = store.ParseID(v.Id)
 	}
 	moves, err := s.store.WatermarksIn(c.ctx, ids)
+	in.Showed(moves)
 	for i := range moves {
 		snapshot.Receipts = append(snapshot.Receipts, poller.AppendReceipt(nil, &moves[i], c.who.User.ID))
 		snapshot.receiptsOf = append(snapshot.receiptsOf, moves[i].ConversationID.String())

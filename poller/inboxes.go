@@ -44,6 +44,7 @@ type inboxes struct {
 
 	places   placeCache
 	receipts receiptBook
+	telling  sync.Mutex // held while receipts are handed to the inboxes
 }
 
 // inboxUser is what the inboxes of one user share.

@@ -191,6 +191,9 @@ func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove
 	if err != nil {
 		return err
 	}
+	// One after the other, so that the latest told is the latest to wait in an inbox.
+	in.telling.Lock()
+	defer in.telling.Unlock()
 	in.mu.RLock()
 	defer in.mu.RUnlock()
 	for i := range moves {

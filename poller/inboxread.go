@@ -138,6 +138,17 @@ func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 	return nil
 }
 
+// Showed tells that the reader was shown watermarks as they were read from the
+// store behind the inbox's back. What was read before that and comes later
+// gives way to them.
+func (i *Inbox) Showed(moves []store.WatermarkMove) {
+	for m := range moves {
+		if moves[m].Stamp > i.receiptsSince() { // of those before no receipt comes
+			i.p.inboxes.receipts.note(&moves[m])
+		}
+	}
+}
+
 // readAnew has the receipts read from the store, whatever waits.
 func (i *Inbox) readAnew() {
 	i.mu.Lock()
