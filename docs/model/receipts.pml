@@ -18,6 +18,9 @@
  * up to T1 came before. The connection may break CUTS times: what is on its way is lost; the client keeps what it knows and returns
  * with its last cursor, to the same node or to one whose K is anything up to closed.
  *
+ * With SNAPSHOT a client that has no cursor yet makes a first connect: T is closed as it is (from=now) or 0 (from=start), T1 is read, then
+ * in a later statement all watermarks, which it is shown with the cursor (T, T1) before anything else. The book notes those above T.
+ *
  * Left out: events but for the cursors on them (resume.pml), members who come and go, the 256 members up to which receipts name
  * people, several kinds of receipt (they share the row), that somebody hides what they read.
  *
@@ -54,6 +57,12 @@ bit lost;
 byte T, T1, since, kq, given;   /* since: the receipts up to it were given before */
 byte book[R], bs[R];            /* the node's: value and stamp of the latest that it has read of a row */
 bit scan = 1, resumed;
+#ifdef SNAPSHOT
+bit fresh = 1, keyed;           /* a first connect that has shown nothing; the client has a cursor */
+byte shown, shownstamp;         /* what the snapshot has read of the row */
+#else
+#define fresh 0
+#endif
 byte step;                      /* 0 between Reads, 1 gives receipts, 2 gives what carries a cursor */
 byte lT, lT1;                   /* the last cursor sent */
 
@@ -165,12 +174,24 @@ inline cursor() { d_step { step == 2 && nfull(wire) && (lT != T || lT1 != T1) ->
 active proctype Inbox() {
 	byte i;
 end:	do
+#ifdef SNAPSHOT
+	/* A first connect, on its way to step 1 of its scan. */
+	:: atomic { fresh && step == 0 -> if :: T = closed :: T = 0; lost = 1 fi; since = T; T1 = 0; step = 3 }
+	:: d_step { step == 3 -> T1 = closed; if :: T1 <= T -> T1 = 0 :: else fi; step = 4 }
+	:: d_step { step == 4 -> shown = w[0]; shownstamp = ws[0]; step = 5 }
+#ifdef SNAPBARE                 /* control: what the snapshot shows is not noted */
+	:: d_step { step == 5 && nfull(wire) -> if :: shownstamp > 0 -> wire!0,shown,0 :: else fi; shownstamp = 0; step = 6 }
+#else
+	:: d_step { step == 5 && nfull(wire) -> if :: shownstamp > 0 -> wire!0,shown,0 :: else fi; if :: shownstamp > since -> newest(0,shown,shownstamp) :: else fi; shownstamp = 0; step = 6 }
+#endif
+	:: d_step { step == 6 && nfull(wire) -> wire!R,T,T1; lT = T; lT1 = T1; fresh = 0; shown = 0; step = 1 }
+#endif
 	/* A scan: step 0 begins it, 1 gives receipts, 2 events. */
 #ifdef READFIRST                /* control: the receipts are read before T1 is */
-	:: d_step { scan && step == 0 -> lost = 1; step = 1 }
+	:: d_step { scan && !fresh && step == 0 -> lost = 1; step = 1 }
 	:: d_step { scan && step == 1 && !lost && !WAITING -> if :: !resumed -> T1 = closed; if :: T1 <= T -> T1 = 0 :: else fi :: else fi; step = 2 }
 #else
-	:: d_step { scan && step == 0 -> if :: !resumed -> T1 = closed; if :: T1 <= T -> T1 = 0 :: else fi :: else fi; lost = 1; step = 1 }
+	:: d_step { scan && !fresh && step == 0 -> if :: !resumed -> T1 = closed; if :: T1 <= T -> T1 = 0 :: else fi :: else fi; lost = 1; step = 1 }
 	:: d_step { scan && step == 1 && !lost && !WAITING -> step = 2 }
 #endif
 	:: d_step { scan && step == 2 -> step = 0; if :: T1 > 0 -> T = T1; T1 = 0; since = T :: else fi; scan = resumed; resumed = 0 }
@@ -206,6 +227,9 @@ end:	do
 			do :: len(wire) > 0 -> wire?_,_,_ :: else -> break od;
 			i = 0; do :: i < R -> wait[i] = 0; wst[i] = 0; i++ :: else -> break od; i = 0;
 			T = kT; T1 = kT1; since = (T1 > 0 -> T1 : T); scan = 1; resumed = (T1 > 0 -> 1 : 0); step = 0; lost = 0;
+#ifdef SNAPSHOT
+			fresh = !keyed; shown = 0; shownstamp = 0;
+#endif
 			kq = 0; given = 0; lT = T; lT1 = T1 };
 		if
 		:: true                                     /* the same node, */
@@ -223,7 +247,10 @@ active proctype Client() {
 end:	do
 	:: d_step { wire?r,x,y ->
 		if
-		:: r == R -> kT = x; kT1 = y
+		:: r == R -> kT = x; kT1 = y;
+#ifdef SNAPSHOT
+			keyed = 1
+#endif
 		:: else -> early = (x > w[r] || x > dev[r]); assert(!early);
 			back = (x < has[r]); assert(!back);
 			has[r] = x
