@@ -118,6 +118,19 @@ func disableEndsStream(t *testing.T, database string, bob *harness.Client, conve
 	}
 }
 
+func TestSignUpsFromOneAddressAreLimited(t *testing.T) {
+	s := harness.Start(t, harness.Config{Args: []string{"--max-signups-per-address=2"}})
+	s.SignUp("ann")
+	s.SignUp("bob")
+	a, err := s.Client().Call(t.Context(), http.MethodPost, "/v1/users", map[string]string{"handle": "cleo", "password": harness.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Status != http.StatusTooManyRequests || a.Problem().Code != "rate_limited" || a.Header.Get("Retry-After") != "1800" {
+		t.Errorf("the third of two: %d %v %s", a.Status, a.Header, a.Body)
+	}
+}
+
 func TestUserCommandsSayWhatIsWrong(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, database string) {
 		command(t, database, "a password\n", "add", "ann")

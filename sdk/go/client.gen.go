@@ -1700,7 +1700,8 @@ type ClientInterface interface {
 	// CreateUserWithBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1710,7 +1711,8 @@ type ClientInterface interface {
 	// CreateUser Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1720,7 +1722,8 @@ type ClientInterface interface {
 	// CreateUserWithFormdataBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
@@ -1730,7 +1733,8 @@ type ClientInterface interface {
 	// CreateUserWithTextBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `text/plain` content type.
 	//
@@ -2788,7 +2792,8 @@ func (c *Calls) FindUsers(ctx context.Context, params *FindUsersParams, reqEdito
 // CreateUserWithBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2808,7 +2813,8 @@ func (c *Calls) CreateUserWithBody(ctx context.Context, contentType string, body
 // CreateUser Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2828,7 +2834,8 @@ func (c *Calls) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, 
 // CreateUserWithFormdataBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
@@ -2848,7 +2855,8 @@ func (c *Calls) CreateUserWithFormdataBody(ctx context.Context, body CreateUserF
 // CreateUserWithTextBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `text/plain` content type.
 //
@@ -5280,7 +5288,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5290,7 +5299,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5300,7 +5310,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithFormdataBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5310,7 +5321,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithTextBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8048,6 +8060,11 @@ func (r FindUsersResponse) ContentType() string {
 	return ""
 }
 
+// CreateUserResponse429Headers the declared response headers of an HTTP 429 response for CreateUser
+type CreateUserResponse429Headers struct {
+	RetryAfter int
+}
+
 // CreateUserResponse503Headers the declared response headers of an HTTP 503 response for CreateUser
 type CreateUserResponse503Headers struct {
 	RetryAfter int
@@ -8070,12 +8087,16 @@ type CreateUserResponse struct {
 	ApplicationproblemJSON413 *BodyTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSON507 the response for an HTTP 507 `application/problem+json` response
 	ApplicationproblemJSON507 *StorageFull
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateUserResponse503Headers
 }
@@ -8113,6 +8134,11 @@ func (r CreateUserResponse) GetApplicationproblemJSON413() *BodyTooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CreateUserResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateUserResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9126,7 +9152,8 @@ func (c *ClientWithResponses) FindUsersWithResponse(ctx context.Context, params 
 // CreateUserWithBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9142,7 +9169,8 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 // CreateUserWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9158,7 +9186,8 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body C
 // CreateUserWithFormdataBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9174,7 +9203,8 @@ func (c *ClientWithResponses) CreateUserWithFormdataBodyWithResponse(ctx context
 // CreateUserWithTextBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11812,6 +11842,13 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		}
 		response.ApplicationproblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11836,6 +11873,16 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers CreateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

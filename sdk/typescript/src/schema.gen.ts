@@ -20,7 +20,8 @@ export interface paths {
         /**
          * Sign up
          * @description Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-         *     when it is `closed` the answer is 403 `signup_closed`.
+         *     when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+         *     it is 429 `rate_limited` with `Retry-After`.
          */
         post: operations["createUser"];
         delete?: never;
@@ -1304,7 +1305,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many failures from here lately, or too many streams and waiting polls of one user (`rate_limited`). Wait `Retry-After` seconds. */
+        /** @description Too many failures or new accounts from here lately, or too many streams and waiting polls of one user (`rate_limited`). Wait `Retry-After` seconds. */
         TooManyRequests: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1586,6 +1587,7 @@ export interface operations {
             };
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
             507: components["responses"]["StorageFull"];
