@@ -1189,6 +1189,8 @@ type ClientInterface interface {
 
 	// GetContract This document
 	//
+	// May be kept, and confirmed by its `ETag`.
+	//
 	// Corresponds with GET /openapi.yaml (the `GetContract` operationId).
 	GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -1780,6 +1782,8 @@ func (c *Calls) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*
 }
 
 // GetContract This document
+//
+// May be kept, and confirmed by its `ETag`.
 //
 // Corresponds with GET /openapi.yaml (the `GetContract` operationId).
 func (c *Calls) GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4740,6 +4744,8 @@ type ClientWithResponsesInterface interface {
 	GetHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthResponse, error)
 
 	// GetContractWithResponse This document
+	//
+	// May be kept, and confirmed by its `ETag`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8305,6 +8311,8 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 
 // GetContractWithResponse This document
 //
+// May be kept, and confirmed by its `ETag`.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /openapi.yaml (the `GetContract` operationId).
@@ -9323,6 +9331,9 @@ func ParseGetContractResponse(rsp *http.Response) (*GetContractResponse, error) 
 			return nil, err
 		}
 		response.YAML200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest

@@ -539,7 +539,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document */
+        /**
+         * This document
+         * @description May be kept, and confirmed by its `ETag`.
+         */
         get: operations["getContract"];
         put?: never;
         post?: never;
@@ -2987,6 +2990,13 @@ export interface operations {
                 content: {
                     "application/yaml": string;
                 };
+            };
+            /** @description The document is the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             500: components["responses"]["InternalError"];
