@@ -706,6 +706,12 @@ type Session struct {
 
 // SessionList defines model for SessionList.
 type SessionList struct {
+	More bool `json:"more"`
+
+	// Next Opaque.
+	//
+	// Example: 4Jx0aQ7bTz1
+	Next     ID        `json:"next,omitempty,omitzero"`
 	Sessions []Session `json:"sessions"`
 }
 
@@ -1013,6 +1019,15 @@ type StreamInboxParams struct {
 
 // StreamInboxParamsFrom defines parameters for StreamInbox.
 type StreamInboxParamsFrom string
+
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// After The `next` of the page before; absent for the first page.
+	After *AfterId `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit The most entries to answer. A page also ends at about 1 MiB.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
 
 // FindUsersParams defines parameters for FindUsers.
 type FindUsersParams struct {
@@ -1599,10 +1614,10 @@ type ClientInterface interface {
 
 	// ListSessions My live sessions
 	//
-	// Newest first.
+	// Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
 	//
 	// Corresponds with GET /v1/sessions (the `ListSessions` operationId).
-	ListSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSessionWithBody Sign in
 	//
@@ -2583,11 +2598,11 @@ func (c *Calls) GetServer(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // ListSessions My live sessions
 //
-// Newest first.
+// Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
 //
 // Corresponds with GET /v1/sessions (the `ListSessions` operationId).
-func (c *Calls) ListSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListSessionsRequest(c.Server)
+func (c *Calls) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4353,7 +4368,7 @@ func NewGetServerRequest(server string) (*http.Request, error) {
 }
 
 // NewListSessionsRequest constructs an http.Request for the ListSessions method
-func NewListSessionsRequest(server string) (*http.Request, error) {
+func NewListSessionsRequest(server string, params *ListSessionsParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4369,6 +4384,45 @@ func NewListSessionsRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -5185,12 +5239,12 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionsWithResponse My live sessions
 	//
-	// Newest first.
+	// Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/sessions (the `ListSessions` operationId).
-	ListSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
+	ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
 
 	// CreateSessionWithBodyWithResponse Sign in
 	//
@@ -8985,13 +9039,13 @@ func (c *ClientWithResponses) GetServerWithResponse(ctx context.Context, reqEdit
 
 // ListSessionsWithResponse My live sessions
 //
-// Newest first.
+// Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/sessions (the `ListSessions` operationId).
-func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
-	rsp, err := c.ListSessions(ctx, reqEditors...)
+func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
+	rsp, err := c.ListSessions(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

@@ -177,7 +177,7 @@ func (s *suite) disabledRows(t *testing.T) {
 
 func (w *world) wantsNoSessions(user store.ID) {
 	w.Helper()
-	sessions, err := w.store.Sessions(w.Context(), user)
+	sessions, err := w.store.Sessions(w.Context(), user, 0, 10)
 	w.must(err)
 	equal(w, "live sessions", len(sessions), 0)
 }

@@ -74,7 +74,7 @@ export interface paths {
         };
         /**
          * My live sessions
-         * @description Newest first.
+         * @description Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
          */
         get: operations["listSessions"];
         put?: never;
@@ -671,6 +671,8 @@ export interface components {
         };
         SessionList: {
             sessions: components["schemas"]["Session"][];
+            more: boolean;
+            next?: components["schemas"]["ID"];
         };
         MePatch: {
             /** @description Whether others are told what I have read. Delivery is always told. */
@@ -1720,14 +1722,19 @@ export interface operations {
     };
     listSessions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The `next` of the page before; absent for the first page. */
+                after?: components["parameters"]["AfterId"];
+                /** @description The most entries to answer. A page also ends at about 1 MiB. */
+                limit?: components["parameters"]["Limit"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description All live sessions of the caller. */
+            /** @description A page of the caller's live sessions. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1743,7 +1750,8 @@ export interface operations {
                      *           "last_seen_at": "2026-11-25T00:00:00.000Z",
                      *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "more": false
                      *     }
                      */
                     "application/json": components["schemas"]["SessionList"];
