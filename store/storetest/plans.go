@@ -87,7 +87,7 @@ func (s *suite) pages(t *testing.T, n int64) {
 			return int(c.Unread), err
 		}, store.MaxUnread},
 		{"conversations", store.MaxUnread + 2000, func(ctx context.Context) (int, error) {
-			list, err := w.store.Conversations(ctx, ann.UserID, 0, limit)
+			list, _, err := w.store.Conversations(ctx, ann.UserID, 0, limit)
 			return len(list), err
 		}, 51},
 		{"what changed since the last sweep", 100, func(ctx context.Context) (int, error) {
