@@ -49,6 +49,11 @@ func (s *Server) write(c echo.Context, status int, contentType string, body []by
 func (s *Server) writeOut(c echo.Context, status int, contentType string, body []byte) {
 	body, release := s.zip(c, contentType, body)
 	defer release()
+	s.writeBytes(c, status, contentType, body)
+}
+
+// writeBytes is writeOut of what is encoded already.
+func (s *Server) writeBytes(c echo.Context, status int, contentType string, body []byte) {
 	w := c.Response()
 	// Each answer sets its deadline anew; writers to memory have none.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))

@@ -34,6 +34,7 @@ const (
 	DefaultHeartbeat      = 15 * time.Second
 	DefaultStreamAge      = time.Hour
 	DefaultWaitingPerUser = 200
+	DefaultSignUps        = 100 // per address and hour
 	DefaultIdleTimeout    = 2 * time.Minute
 
 	DefaultPageLimit = 100
@@ -57,6 +58,7 @@ type Config struct {
 	// TrustedProxies are the address ranges whose X-Forwarded-For is believed.
 	// None by default: the address of a client is that of its connection. Their
 	// X-Forwarded-Proto is believed too: it says whether a cookie is for TLS only.
+	// Where a request came through several, each adds to both at the end.
 	TrustedProxies []netip.Prefix
 
 	// AccessLog logs every request at level Info. Otherwise requests are logged
@@ -71,6 +73,10 @@ type Config struct {
 	Heartbeat      time.Duration // of silence on a stream
 	StreamAge      time.Duration // after which a stream ends, jittered by a tenth
 	WaitingPerUser int           // streams and waiting polls that one user may have at once
+
+	// SignUpsPerAddress is how many sign-ups one address (in IPv6: one /64) may make
+	// within an hour; then CodeRateLimited. The allowance comes back evenly.
+	SignUpsPerAddress int
 
 	// Returns, if not nil, is where connections go whose polls were answered.
 	// Serve it with the http.Server that serves Handler. IdleTimeout is how long
@@ -109,6 +115,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.WaitingPerUser < 0 {
 		return c, fmt.Errorf("api: waiting per user is %d; it must be above 0", c.WaitingPerUser)
+	}
+	if c.SignUpsPerAddress == 0 {
+		c.SignUpsPerAddress = DefaultSignUps
+	}
+	if c.SignUpsPerAddress < 0 {
+		return c, fmt.Errorf("api: sign-ups per address are %d; they must be above 0", c.SignUpsPerAddress)
 	}
 	for _, d := range []struct {
 		name     string

@@ -62,21 +62,24 @@ func (s *Server) ListConversations(ec echo.Context, params ListConversationsPara
 }
 
 func (s *Server) listConversations(c *call, after store.ID, limit int) (conversationList, error) {
-	found, err := s.store.Conversations(c.ctx, c.who.User.ID, after, limit+1)
+	found, more, err := s.store.Conversations(c.ctx, c.who.User.ID, after, limit)
 	if err != nil {
 		return conversationList{}, err
 	}
-	list := conversationList{Conversations: make([]conversationView, 0, min(limit, len(found)))}
+	list := conversationList{Conversations: make([]conversationView, 0, len(found)), More: more}
 	size := 0
 	for _, conversation := range found {
-		if len(list.Conversations) == limit || size > store.MaxPageBytes {
+		// Text that is longer in JSON ends the page sooner.
+		if size > store.MaxPageBytes {
 			list.More = true
-			list.Next = list.Conversations[len(list.Conversations)-1].Id
 			break
 		}
 		view := c.conversationView(conversation)
 		size += len(view.LastMessage)
 		list.Conversations = append(list.Conversations, view)
+	}
+	if list.More {
+		list.Next = list.Conversations[len(list.Conversations)-1].Id
 	}
 	return list, nil
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -134,25 +133,8 @@ func (s *Server) fromOwnPage(r *http.Request) bool {
 }
 
 // overTLS reports whether the client's side of a request is TLS, by its
-// connection or by what a trusted proxy says.
-func (s *Server) overTLS(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	if !strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
-		return false
-	}
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	for _, proxies := range s.cfg.TrustedProxies {
-		if proxies.Contains(peer.Addr().Unmap()) {
-			return true
-		}
-	}
-	return false
-}
+// connection or by what trusted proxies say.
+func (s *Server) overTLS(r *http.Request) bool { return r.TLS != nil || s.proxies.overTLS(r) }
 
 // setCookie gives the browser a session, or takes it away when token is empty.
 func (s *Server) setCookie(c *call, token string) {

@@ -55,13 +55,15 @@ func (w *world) page(a answer, in SignedIn) *page {
 func TestACookieIsOutOfReach(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
 	w.signUp("ann")
+	overTLS := strings.Replace(w.url, "http:", "https:", 1)
 	for name, test := range map[string]struct {
 		header map[string]string
 		cookie string
 		secure bool
 	}{
 		"plain":        {map[string]string{"Origin": w.url}, "holdline", false},
-		"behind a TLS": {map[string]string{"Origin": strings.Replace(w.url, "http:", "https:", 1), "X-Forwarded-Proto": "https"}, "__Host-holdline", true},
+		"behind a TLS": {map[string]string{"Origin": overTLS, "X-Forwarded-Proto": "https"}, "__Host-holdline", true},
+		"behind two":   {map[string]string{"Origin": overTLS, "X-Forwarded-Proto": "https, http", "X-Forwarded-For": "192.0.2.1, 127.0.0.2"}, "__Host-holdline", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var in SignedIn
@@ -78,13 +80,13 @@ func TestACookieIsOutOfReach(t *testing.T) {
 				t.Errorf("kept for %d s, until %v", c.MaxAge, c.Expires)
 			}
 			p := w.page(a, in)
-			header := p.from("Origin", test.header["Origin"], "X-Forwarded-Proto", test.header["X-Forwarded-Proto"])
+			header := p.from("Origin", test.header["Origin"], "X-Forwarded-Proto", test.header["X-Forwarded-Proto"], "X-Forwarded-For", test.header["X-Forwarded-For"])
 			w.must(200, request{method: "GET", path: "/v1/me", header: header}, nil)
 			// A cookie for TLS is not taken without, nor the other way round.
 			header["X-Forwarded-Proto"] = map[bool]string{true: "http", false: "https"}[test.secure]
 			w.refused(request{method: "GET", path: "/v1/me", header: header}, 401, "unauthorized", "")
 
-			a = w.must(204, request{method: "DELETE", path: "/v1/sessions/current", header: p.from("Origin", test.header["Origin"], "X-Forwarded-Proto", test.header["X-Forwarded-Proto"])}, nil)
+			a = w.must(204, request{method: "DELETE", path: "/v1/sessions/current", header: p.from("Origin", test.header["Origin"], "X-Forwarded-Proto", test.header["X-Forwarded-Proto"], "X-Forwarded-For", test.header["X-Forwarded-For"])}, nil)
 			gone := (&http.Response{Header: a.header}).Cookies()
 			if len(gone) != 1 || gone[0].Name != test.cookie || gone[0].Value != "" || gone[0].MaxAge >= 0 || !gone[0].Expires.Before(time.Now()) || gone[0].Path != "/" || gone[0].Secure != test.secure {
 				t.Errorf("signing out sets %v", a.header["Set-Cookie"])

@@ -1,17 +1,17 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 	"github.com/swaggest/swgui/v5/static"
+
+	"holdline"
 )
 
 //go:embed docs/page.html
@@ -40,50 +40,35 @@ func (s *Server) registerDocs(e *echo.Echo) error {
 		{"favicon-32x32.png", "image/png"},
 	}
 	for _, file := range files {
-		content, zipped, err := readAsset(file.name)
+		kept, err := readAsset(file.name, file.kind)
 		if err != nil {
 			return fmt.Errorf("reading %s of the API reference: %w", file.name, err)
 		}
-		e.GET("/docs/"+file.name, func(c echo.Context) error { return s.asset(c, file.kind, content, zipped) })
+		e.GET("/docs/"+file.name, func(c echo.Context) error { return s.writeAsset(c, kept) })
 	}
-	e.GET("/docs/page.js", func(c echo.Context) error {
-		return s.asset(c, "text/javascript; charset=utf-8", docsScript, false)
-	})
+	script := newAsset("text/javascript; charset=utf-8", docsScript)
+	e.GET("/docs/page.js", func(c echo.Context) error { return s.writeAsset(c, script) })
 	return nil
 }
 
 // readAsset reads a file of Swagger UI; most are kept compressed.
-func readAsset(name string) (content []byte, zipped bool, err error) {
-	content, err = fs.ReadFile(static.FS, name+".gz")
+func readAsset(name, kind string) (*asset, error) {
+	content, err := fs.ReadFile(static.FS, name+".gz")
 	if errors.Is(err, fs.ErrNotExist) {
 		content, err = fs.ReadFile(static.FS, name)
-		return content, false, err
+		return newAsset(kind, content), err
 	}
-	return content, true, err
+	return newZippedAsset(kind, content), err
 }
 
-// asset writes a file as it is kept, or unpacked for those who take no gzip.
-func (s *Server) asset(c echo.Context, kind string, content []byte, zipped bool) error {
-	if zipped {
-		c.Response().Header().Set("Vary", "Accept-Encoding")
-		if acceptsGzip(c.Request().Header) {
-			c.Response().Header().Set("Content-Encoding", "gzip")
-		} else {
-			unpacked, err := unzip(content)
-			if err != nil {
-				return err
-			}
-			content = unpacked
-		}
-	}
-	s.write(c, http.StatusOK, kind, content)
-	return nil
-}
+// openAPI is openapi.yaml, compressed once for all who ask for it.
+var openAPI = sync.OnceValue(func() *asset {
+	a := newAsset("application/yaml", holdline.OpenAPI)
+	a.zipped = zipBest(a.plain)
+	return a
+})
 
-func unzip(content []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(content))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
+// GetContract answers openapi.yaml.
+func (s *Server) GetContract(c echo.Context) error {
+	return s.writeAsset(c, openAPI())
 }

@@ -17,7 +17,7 @@ const zipFrom = 1024
 
 // zippable are the types that are compressed. Pages are not: they may show a
 // secret beside what a stranger wrote (BREACH).
-var zippable = map[string]bool{"application/json": true, problemJSON: true, textPlain: true, "application/yaml": true}
+var zippable = map[string]bool{"application/json": true, problemJSON: true, textPlain: true}
 
 // acceptsGzip reports whether a request asks for gzip, and for nothing rather
 // than that (RFC 9110 section 12.5.3).
@@ -76,7 +76,7 @@ func (z *zipper) release() {
 // that may be, and becomes shorter. The bytes are good until release.
 func (s *Server) zip(c echo.Context, contentType string, body []byte) (zipped []byte, release func()) {
 	h := c.Response().Header()
-	if len(body) < zipFrom || !zippable[contentType] || holdsSecret(c) || h.Get("Content-Encoding") != "" {
+	if len(body) < zipFrom || !zippable[contentType] || holdsSecret(c) {
 		return body, func() {}
 	}
 	h.Add("Vary", "Accept-Encoding")

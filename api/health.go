@@ -7,7 +7,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"holdline"
 	"holdline/store"
 )
 
@@ -62,9 +61,3 @@ func (s *Server) GetServer(c echo.Context) error {
 
 // wholeSeconds rounds up, so that a client which waits that long waits enough.
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
-
-// GetContract answers openapi.yaml.
-func (s *Server) GetContract(c echo.Context) error {
-	s.write(c, http.StatusOK, "application/yaml", holdline.OpenAPI)
-	return nil
-}

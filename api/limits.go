@@ -51,15 +51,38 @@ func (l *signInLimits) attempt(handle, address string, now time.Time) (succeeded
 		}
 	}
 	if wait > 0 {
-		return nil, &retryError{
-			cause: store.Errorf(codeRateLimited, "Too many failed sign-ins from here. Try again in %d seconds.", int((wait+time.Second-1)/time.Second)),
-			after: wait,
-		}
+		return nil, limited("Too many failed sign-ins from here.", wait)
 	}
 	return func() {
 		l.addresses.giveBack(from)
 		l.pairs.giveBack(pair)
 	}, nil
+}
+
+// signUpLimits holds back those who make many accounts: each costs a hash, which
+// takes a core and much memory for a while, and a row for ever. All sign-ups that get as
+// far as the hash count, also those whose handle is taken.
+type signUpLimits struct {
+	addresses *buckets[netip.Prefix]
+}
+
+// newSignUpLimits lets through size sign-ups at once from each address; they
+// come back evenly, all of them within an hour.
+func newSignUpLimits(size int) *signUpLimits {
+	return &signUpLimits{newBuckets[netip.Prefix](size, time.Hour/time.Duration(size), maxLimitedSources)}
+}
+
+// attempt takes one sign-up; notMade gives it back. CodeRateLimited with the time to wait.
+func (l *signUpLimits) attempt(address string, now time.Time) (notMade func(), err error) {
+	from := sourceOf(address)
+	if wait := l.addresses.take(from, now); wait > 0 {
+		return nil, limited("Too many accounts were made from here lately.", wait)
+	}
+	return func() { l.addresses.giveBack(from) }, nil
+}
+
+func limited(why string, wait time.Duration) error {
+	return &retryError{cause: store.Errorf(codeRateLimited, "%s Try again in %d seconds.", why, wholeSeconds(wait)), after: wait}
 }
 
 // sourceOf is what counts as one address: an IPv4 address, or the /64 that one

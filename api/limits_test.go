@@ -120,3 +120,64 @@ func TestBucketsRefillAndStayBounded(t *testing.T) {
 		t.Errorf("%d buckets, 16 allowed", n)
 	}
 }
+
+// Sign-ups are limited by the client's address, also those that fail for the
+// handle: each has cost a hash. What is refused before that does not count.
+func TestTooManySignUps(t *testing.T) {
+	const most = 5
+	w := newWorld(t, func(c *Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.SignUpsPerAddress = most
+	})
+	at := time.Now()
+	w.auth.now = func() time.Time { return at }
+	from := func(address, handle string) request {
+		return request{method: "POST", path: "/v1/users", body: NewUser{Handle: handle, Password: password}, header: map[string]string{"X-Forwarded-For": address}}
+	}
+	for range 2 * most {
+		r := from("192.0.2.1", "ann")
+		r.body = NewUser{Handle: "ann", Password: "short"}
+		w.refused(r, 400, "invalid", "password")
+	}
+	w.must(201, from("192.0.2.1", "ann"), nil)
+	for range most - 1 {
+		w.refused(from("192.0.2.1", "ann"), 409, "handle_taken", "handle")
+	}
+	a := w.do(from("192.0.2.1", "bob"))
+	if a.status != 429 || a.problem(t).Code != "rate_limited" {
+		t.Fatalf("after %d sign-ups: %d %s", most, a.status, a.body)
+	}
+	wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+	if err != nil || wait != 3600/most {
+		t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+	}
+	w.must(201, from("192.0.2.2", "cleo"), nil) // another address
+	w.must(201, request{method: "POST", path: "/v1/sessions", body: NewSession{Handle: "ann", Password: password}, header: map[string]string{"X-Forwarded-For": "192.0.2.1"}}, nil)
+
+	at = at.Add(time.Duration(wait) * time.Second)
+	w.must(201, from("192.0.2.1", "bob"), nil)
+	w.refused(from("192.0.2.1", "dan"), 429, "rate_limited", "")
+
+	for i := range most {
+		w.must(201, from(fmt.Sprintf("[2001:db8::%x]:40000", i), fmt.Sprint("six", i)), nil)
+	}
+	w.refused(from("2001:db8::ffff:1", "six"), 429, "rate_limited", "")
+	w.must(201, from("2001:db8:0:1::1", "six"), nil)
+}
+
+// An office behind one address signs up at once.
+func TestAnOfficeSignsUp(t *testing.T) {
+	l := newSignUpLimits(DefaultSignUps)
+	now := time.Now()
+	for i := range DefaultSignUps {
+		if _, err := l.attempt("192.0.2.1", now); err != nil {
+			t.Fatalf("account %d: %v", i, err)
+		}
+	}
+	if _, err := l.attempt("192.0.2.1", now); store.CodeOf(err) != codeRateLimited {
+		t.Fatalf("one more than %d: %v", DefaultSignUps, err)
+	}
+	if _, err := l.attempt("192.0.2.1", now.Add(time.Hour)); err != nil {
+		t.Errorf("an hour later: %v", err)
+	}
+}

@@ -699,6 +699,12 @@ type Session struct {
 
 // SessionList defines model for SessionList.
 type SessionList struct {
+	More bool `json:"more"`
+
+	// Next Opaque.
+	//
+	// Example: 4Jx0aQ7bTz1
+	Next     ID        `json:"next,omitempty,omitzero"`
 	Sessions []Session `json:"sessions"`
 }
 
@@ -1007,6 +1013,15 @@ type StreamInboxParams struct {
 // StreamInboxParamsFrom defines parameters for StreamInbox.
 type StreamInboxParamsFrom string
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// After The `next` of the page before; absent for the first page.
+	After AfterId `form:"after,omitempty" json:"after,omitempty,omitzero"`
+
+	// Limit The most entries to answer. A page also ends at about 1 MiB.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
 // FindUsersParams defines parameters for FindUsers.
 type FindUsersParams struct {
 	// Handle The handle to look up.
@@ -1167,7 +1182,7 @@ type ServerInterface interface {
 	GetServer(ctx echo.Context) error
 	// ListSessions My live sessions
 	// (GET /v1/sessions)
-	ListSessions(ctx echo.Context) error
+	ListSessions(ctx echo.Context, params ListSessionsParams) error
 	// CreateSession Sign in
 	// (POST /v1/sessions)
 	CreateSession(ctx echo.Context) error
@@ -1784,8 +1799,24 @@ func (w *ServerInterfaceWrapper) GetServer(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) ListSessions(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSessionsParams
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", ctx.QueryParams(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter after: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListSessions(ctx)
+	err = w.Handler.ListSessions(ctx, params)
 	return err
 }
 

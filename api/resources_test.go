@@ -313,3 +313,39 @@ func TestReceiptsTellThreeThingsApart(t *testing.T) {
 		t.Errorf("nobody else: %s", a.body)
 	}
 }
+
+func TestSessionsComeInPages(t *testing.T) {
+	w := newWorld(t, nil)
+	ann := w.signUp("ann")
+	for range 4 {
+		w.signIn("ann")
+	}
+	seen := map[string]bool{}
+	current, pages := 0, 0
+	for path := "/v1/sessions?limit=2"; path != ""; pages++ {
+		var list SessionList
+		w.must(200, request{method: "GET", path: path, token: ann.Token}, &list)
+		if len(list.Sessions) > 2 || list.More != (list.Next != "") {
+			t.Fatalf("%+v", list)
+		}
+		for _, s := range list.Sessions {
+			seen[s.Id] = true
+			if s.Current {
+				current++
+			}
+		}
+		path = ""
+		if list.More {
+			path = "/v1/sessions?limit=2&after=" + list.Next
+		}
+	}
+	if len(seen) != 5 || pages != 3 || current != 1 {
+		t.Errorf("%d sessions in %d pages, %d current", len(seen), pages, current)
+	}
+	w.refused(request{method: "GET", path: "/v1/sessions?limit=1001", token: ann.Token}, 400, "invalid", "limit")
+	var list SessionList
+	w.must(200, request{method: "GET", path: "/v1/sessions?after=00000000001", token: ann.Token}, &list)
+	if len(list.Sessions) != 0 || list.More {
+		t.Errorf("behind a session that never was: %+v", list)
+	}
+}

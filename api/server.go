@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,7 +24,9 @@ type Server struct {
 	poller    *poller.Poller
 	logger    *slog.Logger
 	auth      *Authenticator
+	proxies   proxies
 	signIns   *signInLimits
+	signUps   *signUpLimits
 	passwords *passwords
 	handler   http.Handler
 	bareBody  *rule // of a body that holds an access_token at most
@@ -54,7 +54,9 @@ func New(cfg Config) (*Server, error) {
 		poller:    cfg.Poller,
 		logger:    cfg.Logger,
 		auth:      newAuthenticator(cfg.Store, cfg.Store.MACKey(), cfg.TicketAge, cfg.Logger),
+		proxies:   newProxies(cfg.TrustedProxies),
 		signIns:   newSignInLimits(),
+		signUps:   newSignUpLimits(cfg.SignUpsPerAddress),
 		passwords: newPasswords(cmp.Or(cfg.passwordMemory, argonMemory)),
 	}
 	s.bareBody = operations["createTicket"].body
@@ -82,7 +84,10 @@ func (s *Server) routes(operations map[string]*operation) (http.Handler, error) 
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
-	e.IPExtractor = ipExtractor(s.cfg.TrustedProxies)
+	e.IPExtractor = func(r *http.Request) string {
+		address, _ := s.proxies.client(r)
+		return address
+	}
 	e.Pre(overrideMethod)
 	e.Use(s.outermost)
 	middlewares := make(map[string][]echo.MiddlewareFunc, len(operations))
@@ -102,22 +107,6 @@ func (r withHead) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc)
 		r.HEAD(path, h, m...)
 	}
 	return r.Echo.GET(path, h, m...)
-}
-
-// ipExtractor finds the address of a client: that of the connection, or what a
-// trusted proxy says in X-Forwarded-For.
-func ipExtractor(trusted []netip.Prefix) echo.IPExtractor {
-	if len(trusted) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, p := range trusted {
-		options = append(options, echo.TrustIPRange(&net.IPNet{
-			IP:   p.Addr().AsSlice(),
-			Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
-		}))
-	}
-	return echo.ExtractIPFromXFFHeader(options...)
 }
 
 func joinSorted(names []string) string {

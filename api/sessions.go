@@ -73,15 +73,21 @@ func (s *Server) startSession(c *call, user store.User, passwordHash, deviceName
 	return s.answer(c, http.StatusCreated, SignedIn{User: userView(user), Token: token})
 }
 
-// ListSessions lists the caller's live sessions.
-func (s *Server) ListSessions(ec echo.Context) error {
+// ListSessions lists the caller's live sessions, a page at a time.
+func (s *Server) ListSessions(ec echo.Context, params ListSessionsParams) error {
 	c := callOf(ec)
-	live, err := s.store.Sessions(c.ctx, c.who.User.ID)
+	limit := pageLimit(params.Limit)
+	live, err := s.store.Sessions(c.ctx, c.who.User.ID, pageAfter(params.After), limit+1)
 	if err != nil {
 		return err
 	}
 	list := SessionList{Sessions: make([]Session, 0, len(live))}
 	for _, session := range live {
+		if len(list.Sessions) == limit {
+			list.More = true
+			list.Next = list.Sessions[limit-1].Id
+			break
+		}
 		list.Sessions = append(list.Sessions, c.sessionView(session))
 	}
 	return s.answer(c, http.StatusOK, list)

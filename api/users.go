@@ -10,7 +10,8 @@ import (
 	"holdline/store"
 )
 
-// CreateUser signs up.
+// CreateUser signs up. What is refused before the password is hashed costs
+// nothing, and is not limited.
 func (s *Server) CreateUser(ec echo.Context) error {
 	c := callOf(ec)
 	if !s.signUpOpen(c.Request()) {
@@ -32,8 +33,13 @@ func (s *Server) CreateUser(ec echo.Context) error {
 	if err := checkLine("display_name", body.DisplayName); err != nil {
 		return err
 	}
+	notMade, err := s.signUps.attempt(c.RealIP(), s.auth.now())
+	if err != nil {
+		return err
+	}
 	hash, err := s.passwords.hash(c.ctx, body.Password)
 	if err != nil {
+		notMade()
 		return err
 	}
 	user, err := s.store.CreateUser(c.ctx, store.NewUser{

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"holdline/internal/planted"
@@ -59,15 +60,25 @@ func (s *Store) Conversation(ctx context.Context, viewer, id ID) (Conversation, 
 }
 
 // Conversations lists the viewer's current conversations by id, those after
-// the id `after`, at most limit. It takes two statements, however many there are.
-func (s *Store) Conversations(ctx context.Context, viewer, after ID, limit int) ([]Conversation, error) {
-	var page []Conversation
-	err := s.backend.Read(ctx, func(tx *Tx) (err error) {
-		page, err = selectConversations(tx, `ms.user_id = ? AND ms.conversation_id > ? AND ms.to_seq = 0
-			ORDER BY ms.conversation_id LIMIT ?`, viewer, after, limit)
+// the id `after`, at most limit of them and about MaxPageBytes of last messages,
+// no more of which are read; more is true when there are others. It takes three
+// statements, however many there are.
+func (s *Store) Conversations(ctx context.Context, viewer, after ID, limit int) (page []Conversation, more bool, err error) {
+	err = s.backend.Read(ctx, func(tx *Tx) error {
+		found, err := selectConversations(tx, `ms.user_id = ? AND ms.conversation_id > ? AND ms.to_seq = 0
+			ORDER BY ms.conversation_id LIMIT ?`, viewer, after, limit+1)
+		if err != nil {
+			return err
+		}
+		n, err := fitting(tx, found[:min(limit, len(found))])
+		if err != nil {
+			return err
+		}
+		more = n < len(found)
+		page, err = withLastMessages(tx, found[:n])
 		return err
 	})
-	return page, err
+	return page, more, err
 }
 
 func readConversation(tx *Tx, viewer, id ID) (Conversation, error) {
@@ -78,7 +89,17 @@ func readConversation(tx *Tx, viewer, id ID) (Conversation, error) {
 	if len(found) == 0 {
 		return Conversation{}, errNoConversation
 	}
-	return found[0], nil
+	whole, err := withLastMessages(tx, found[:1])
+	if err != nil {
+		return Conversation{}, err
+	}
+	return whole[0], nil
+}
+
+// listed is a conversation whose last message has been found, but not read.
+type listed struct {
+	Conversation
+	LastMessageSeq int64 `db:"last_message_seq"` // 0: none
 }
 
 // selectConversations reads conversations as seen through memberships AS ms,
@@ -86,11 +107,8 @@ func readConversation(tx *Tx, viewer, id ID) (Conversation, error) {
 // of members, or of events. The CROSS JOIN keeps SQLite from starting with all
 // conversations there are (https://www.sqlite.org/optoverview.html#crossjoin);
 // to PostgreSQL it is a join like any other.
-func selectConversations(tx *Tx, condition string, args ...any) ([]Conversation, error) {
-	var rows []struct {
-		Conversation
-		LastMessageSeq int64 `db:"last_message_seq"`
-	}
+func selectConversations(tx *Tx, condition string, args ...any) ([]listed, error) {
+	var found []listed
 	query := `SELECT c.conversation_id, c.kind, c.title, c.history, c.creator_id, c.created_at, c.last_seq,
 			ms.role, COALESCE(w.delivered_seq, 0) AS delivered_seq, COALESCE(w.read_seq, 0) AS read_seq,
 			(SELECT MIN(m.from_seq) FROM members m
@@ -111,52 +129,85 @@ func selectConversations(tx *Tx, condition string, args ...any) ([]Conversation,
 	if planted.On(planted.UnreadCountsOwn) {
 		query = strings.Replace(query, ` AND e.sender_id <> ms.user_id`, ``, 1)
 	}
-	if err := tx.Select(&rows, query, append([]any{MaxUnread}, args...)...); err != nil {
-		return nil, err
+	err := tx.Select(&found, query, append([]any{MaxUnread}, args...)...)
+	return found, err
+}
+
+// fitting returns how many of the conversations, from the first on, have last
+// messages that fit into a page: by their lengths, which cost no reading of
+// texts. The first always fits.
+func fitting(tx *Tx, found []listed) (int, error) {
+	if len(found)*(MaxTextBytes+eventOverhead) <= MaxPageBytes {
+		return len(found), nil
 	}
-	found := make([]Conversation, len(rows))
-	last := make([][2]int64, 0, len(rows))
-	for i, row := range rows {
-		found[i] = row.Conversation
-		if row.LastMessageSeq > 0 {
-			last = append(last, [2]int64{int64(row.ID), row.LastMessageSeq})
+	lengths, err := selectAt[struct {
+		ConversationID ID  `db:"conversation_id"`
+		Bytes          int `db:"bytes"`
+	}](tx, `conversation_id, OCTET_LENGTH(text) + OCTET_LENGTH(extra) AS bytes`, places(found))
+	if err != nil {
+		return 0, err
+	}
+	bytes := make(map[ID]int, len(lengths))
+	for _, l := range lengths {
+		bytes[l.ConversationID] = l.Bytes
+	}
+	size := 0
+	for i := range found {
+		size += bytes[found[i].ID] + eventOverhead
+		if size > MaxPageBytes && i > 0 {
+			return i, nil
 		}
 	}
-	messages, err := selectEventsAt(tx, last)
+	return len(found), nil
+}
+
+// withLastMessages reads the last messages.
+func withLastMessages(tx *Tx, found []listed) ([]Conversation, error) {
+	messages, err := selectAt[Event](tx, eventColumns, places(found))
 	if err != nil {
 		return nil, err
 	}
-	for i := range found {
-		if m, ok := messages[found[i].ID]; ok {
-			found[i].LastMessage = &m
-		}
+	last := make(map[ID]*Event, len(messages))
+	for i := range messages {
+		last[messages[i].ConversationID] = &messages[i]
 	}
-	return found, nil
+	whole := make([]Conversation, len(found))
+	for i := range found {
+		whole[i] = found[i].Conversation
+		whole[i].LastMessage = last[found[i].ID]
+	}
+	return whole, nil
 }
 
-// selectEventsAt reads one event of each of several conversations, given as
+// places are where the last messages lie.
+func places(found []listed) [][2]int64 {
+	last := make([][2]int64, 0, len(found))
+	for i := range found {
+		if found[i].LastMessageSeq > 0 {
+			last = append(last, [2]int64{int64(found[i].ID), found[i].LastMessageSeq})
+		}
+	}
+	return last
+}
+
+// selectAt reads columns of one event of each of several conversations, given as
 // (conversation, seq).
-func selectEventsAt(tx *Tx, places [][2]int64) (map[ID]Event, error) {
-	events := make(map[ID]Event, len(places))
-	for len(places) > 0 {
-		n := min(len(places), maxParameters/2)
-		args := make([]any, 0, 2*n)
-		for _, p := range places[:n] {
+func selectAt[T any](tx *Tx, columns string, places [][2]int64) (all []T, err error) {
+	for part := range slices.Chunk(places, maxParameters/2) {
+		args := make([]any, 0, 2*len(part))
+		for _, p := range part {
 			args = append(args, p[0], p[1])
 		}
 		// PostgreSQL takes the columns' types from the first row.
-		values := `(CAST(? AS BIGINT), CAST(? AS BIGINT))` + strings.Repeat(`, (?, ?)`, n-1)
-		var part []Event
-		if err := tx.Select(&part, `WITH place (conversation, place_seq) AS (VALUES `+values+`)
-			SELECT `+eventColumns+` FROM place JOIN events ON conversation_id = conversation AND seq = place_seq`, args...); err != nil {
+		values := `(CAST(? AS BIGINT), CAST(? AS BIGINT))` + strings.Repeat(`, (?, ?)`, len(part)-1)
+		var found []T
+		if err := tx.Select(&found, `WITH place (conversation, place_seq) AS (VALUES `+values+`)
+			SELECT `+columns+` FROM place JOIN events ON conversation_id = conversation AND seq = place_seq`, args...); err != nil {
 			return nil, err
 		}
-		for _, e := range part {
-			events[e.ConversationID] = e
-		}
-		places = places[n:]
+		all = append(all, found...)
 	}
-	return events, nil
+	return all, nil
 }
 
 // SetTitle renames a group; changed is false when it has that title already.

@@ -113,13 +113,22 @@ func (s *Store) findSession(ctx context.Context, condition string, user ID, key 
 	return row.Session, row.User, noRowsIs(err, errNoSession)
 }
 
-// Sessions lists a user's live sessions, newest first.
-func (s *Store) Sessions(ctx context.Context, user ID) ([]Session, error) {
+// Sessions lists a user's live sessions, newest first, those behind the session
+// `after` (0: all), which may have ended, at most limit.
+func (s *Store) Sessions(ctx context.Context, user, after ID, limit int) ([]Session, error) {
+	query := `SELECT session_id, user_id, device_name, created_at, last_seen_at, ended_at
+		FROM sessions WHERE user_id = ? AND ended_at = 0`
+	args := []any{user}
+	if after != 0 {
+		// Nothing lies behind a session that never was: the comparison is NULL.
+		query += ` AND (created_at, session_id) < (SELECT a.created_at, a.session_id FROM sessions a WHERE a.user_id = ? AND a.session_id = ?)`
+		args = append(args, user, after)
+	}
+	query += ` ORDER BY created_at DESC, session_id DESC LIMIT ?`
 	var sessions []Session
 	err := s.backend.Read(ctx, func(tx *Tx) error {
 		sessions = nil
-		return tx.Select(&sessions, `SELECT session_id, user_id, device_name, created_at, last_seen_at, ended_at
-			FROM sessions WHERE user_id = ? AND ended_at = 0 ORDER BY created_at DESC, session_id DESC`, user)
+		return tx.Select(&sessions, query, append(args, limit)...)
 	})
 	return sessions, err
 }

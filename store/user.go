@@ -166,6 +166,18 @@ func (s *Store) DisableUser(ctx context.Context, id ID) error {
 	return s.changeUser(ctx, id, `disabled_at = CASE WHEN disabled_at = 0 THEN ? ELSE disabled_at END`, s.now())
 }
 
+// EnableUser opens a disabled account again. The sessions that disabling ended
+// stay ended. Enabling what is enabled changes nothing. CodeNotFound.
+func (s *Store) EnableUser(ctx context.Context, id ID) error {
+	return s.write(ctx, func(tx *Tx) ([]Event, error) {
+		changed, err := tx.Exec(`UPDATE users SET disabled_at = 0 WHERE user_id = ?`, id)
+		if err == nil && changed == 0 {
+			err = errNoUser
+		}
+		return nil, err
+	})
+}
+
 // changeUser changes an account and ends all its sessions; the update locks the row.
 func (s *Store) changeUser(ctx context.Context, id ID, set string, value any) error {
 	return s.write(ctx, func(tx *Tx) ([]Event, error) {

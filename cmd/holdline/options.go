@@ -41,6 +41,8 @@ type limitFlags struct {
 	MaxQueued          int      `setting:"" group:"limits" default:"8192" min:"1" max:"1000000" help:"How many sends may wait for the database; then 503 (overloaded)."`
 	MaxQueuedPerSender int      `setting:"" group:"limits" default:"256" min:"1" max:"1000000" help:"How many of them one user may have."`
 	MaxWaitingPerUser  int      `setting:"" group:"limits" default:"200" min:"1" max:"1000000" help:"How many streams and waiting polls one user may have open; then 429, or on a stream event: end."`
+
+	MaxSignupsPerAddress int `setting:"" group:"limits" default:"100" min:"1" max:"1000000" help:"How many accounts may be made from one address, in IPv6 from one /64, within an hour; then 429. Behind a reverse proxy name it in --trusted-proxies, or all clients are one address."`
 }
 
 func (s *serveCmd) storeOptions(log *slog.Logger) store.Options {
@@ -65,22 +67,23 @@ func (s *serveCmd) hints(log *slog.Logger) (*poller.PostgresHints, error) {
 
 func (s *serveCmd) apiConfig(log *slog.Logger, address net.Addr) api.Config {
 	c := api.Config{
-		Logger:         log,
-		Version:        versionText(),
-		SignUp:         api.SignUp(s.Signup),
-		Loopback:       isLoopback(address),
-		AccessLog:      s.AccessLog,
-		BodyLimit:      int64(s.BodyLimit),
-		BodyTimeout:    s.BodyTimeout,
-		RequestTimeout: s.RequestTimeout,
-		WriteTimeout:   s.WriteTimeout,
-		TicketAge:      s.TicketTTL,
-		Heartbeat:      s.Heartbeat,
-		StreamAge:      s.StreamAge,
-		WaitingPerUser: s.MaxWaitingPerUser,
-		IdleTimeout:    s.IdleTimeout,
-		Returns:        api.NewReturns(address),
-		Pages:          pages(),
+		Logger:            log,
+		Version:           versionText(),
+		SignUp:            api.SignUp(s.Signup),
+		Loopback:          isLoopback(address),
+		AccessLog:         s.AccessLog,
+		BodyLimit:         int64(s.BodyLimit),
+		BodyTimeout:       s.BodyTimeout,
+		RequestTimeout:    s.RequestTimeout,
+		WriteTimeout:      s.WriteTimeout,
+		TicketAge:         s.TicketTTL,
+		Heartbeat:         s.Heartbeat,
+		StreamAge:         s.StreamAge,
+		WaitingPerUser:    s.MaxWaitingPerUser,
+		SignUpsPerAddress: s.MaxSignupsPerAddress,
+		IdleTimeout:       s.IdleTimeout,
+		Returns:           api.NewReturns(address),
+		Pages:             pages(),
 	}
 	for _, r := range s.TrustedProxies {
 		c.TrustedProxies = append(c.TrustedProxies, r.Prefix)

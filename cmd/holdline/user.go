@@ -15,6 +15,7 @@ type userCmd struct {
 	Passwd      userPasswdCmd      `cmd:"" help:"Set an account's password. All its sessions end."`
 	List        userListCmd        `cmd:"" help:"List the accounts."`
 	Disable     userDisableCmd     `cmd:"" help:"Lock an account: its sessions end, and it can neither sign in nor send."`
+	Enable      userEnableCmd      `cmd:"" help:"Unlock an account that was disabled: it can sign in again."`
 	EndSessions userEndSessionsCmd `cmd:"" help:"Sign an account out everywhere."`
 }
 
@@ -171,6 +172,26 @@ func (u *userDisableCmd) Run(ctx context.Context, c *console) error {
 			return err
 		}
 		_, err = fmt.Fprintf(c.out, "Disabled %s; all sessions have ended.\n", user.Handle)
+		return err
+	})
+}
+
+type userEnableCmd struct {
+	accountCmd
+	Handle string `arg:"" help:"Whom to let in again."`
+}
+
+// Run unlocks the account.
+func (u *userEnableCmd) Run(ctx context.Context, c *console) error {
+	return u.with(ctx, c, true, func(s *store.Store) error {
+		user, err := find(ctx, s, u.Handle)
+		if err != nil {
+			return err
+		}
+		if err := s.EnableUser(ctx, user.ID); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.out, "Enabled %s; a new sign-in is needed.\n", user.Handle)
 		return err
 	})
 }

@@ -148,7 +148,8 @@ func (w *world) serveArgs(name string) []string {
 }
 
 func (w *world) serveFlags() []string {
-	return []string{"--listen", "127.0.0.1:0", "--database", w.scratch.url, "--max-waiting-per-user", "1000000"}
+	return []string{"--listen", "127.0.0.1:0", "--database", w.scratch.url, "--max-waiting-per-user", "1000000",
+		"--max-signups-per-address", "1000000"}
 }
 
 // call makes one API call with JSON in and out. Every status but 2xx is an error.

@@ -81,6 +81,8 @@ func TestTransportTellsRightFromWrong(t *testing.T) {
 		"form":                      {"POST", "/v1/sessions", "application/x-www-form-urlencoded", `handle=ann&password=12345678`, canned{201, asJSON, `{"token":"x","user":` + user + `}`}, ""},
 		"form with a map":           {"POST", "/v1/acks", "application/x-www-form-urlencoded", `read[` + id + `]=7`, canned{204, nil, ""}, ""},
 		"cache buster":              {"GET", "/v1/users/" + id + "?t=1", "", "", canned{200, asJSON, user}, ""},
+		"kept":                      {"GET", "/openapi.yaml", "", "", canned{200, http.Header{"Content-Type": {"application/yaml"}, "Cache-Control": {"no-cache"}, "Etag": {`"x"`}}, "openapi: 3.0.3"}, ""},
+		"kept, without ETag":        {"GET", "/openapi.yaml", "", "", canned{200, http.Header{"Content-Type": {"application/yaml"}, "Cache-Control": {"no-cache"}}, "openapi: 3.0.3"}, "no-store"},
 		"stream":                    {"GET", "/v1/conversations/" + id + "/stream", "", "", canned{200, http.Header{"Content-Type": {"text/event-stream"}, "Cache-Control": {"no-store, no-transform"}}, "retry: 1\n\n"}, ""},
 		"stream where none is due":  {"GET", "/v1/conversations/" + id + "/events", "", "", canned{200, http.Header{"Content-Type": {"text/event-stream"}, "Cache-Control": {"no-store, no-transform"}}, "retry: 1\n\n"}, "text/event-stream"},
 	} {

@@ -159,7 +159,7 @@ func checkType(input *openapi3filter.RequestValidationInput, status int, kind st
 // checkUnrouted checks the answer to what is no call of the contract: a
 // problem, or a file that the reference loads.
 func (tr *transport) checkUnrouted(r *http.Request, answer *http.Response, received []byte) error {
-	if answer.StatusCode < 300 {
+	if answer.StatusCode < 400 {
 		if strings.HasPrefix(r.URL.Path, "/docs/") {
 			return nil
 		}
@@ -192,7 +192,7 @@ func checkCommon(answer *http.Response) error {
 	if isStream(h) {
 		return nil
 	}
-	if answer.ContentLength < 0 && !answer.Uncompressed {
+	if answer.ContentLength < 0 && !answer.Uncompressed && answer.StatusCode != http.StatusNotModified {
 		return fmt.Errorf("a finite answer without Content-Length")
 	}
 	if answer.StatusCode >= 400 && h.Get("Content-Type") != "application/problem+json" {
@@ -253,9 +253,13 @@ func withoutCacheBuster(r *http.Request) map[string][]string {
 }
 
 // cacheControl is what an answer must say; proxies must leave streams as they are.
+// What has an ETag is the same for everybody.
 func cacheControl(h http.Header) string {
-	if isStream(h) {
+	switch {
+	case isStream(h):
 		return "no-store, no-transform"
+	case h.Get("ETag") != "":
+		return "no-cache"
 	}
 	return "no-store"
 }

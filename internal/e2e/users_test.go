@@ -66,6 +66,19 @@ func TestUserCommands(t *testing.T) {
 		if a, err := s.Client().Call(t.Context(), http.MethodPost, "/v1/sessions", map[string]string{"handle": "bob", "password": "bob's password"}); err != nil || a.Status != http.StatusUnauthorized {
 			t.Errorf("a disabled account signs in: status %d, %v", a.Status, err)
 		}
+
+		for range 2 { // the second time changes nothing
+			if out := command(t, database, "", "enable", "bob"); !strings.Contains(out, "Enabled bob") {
+				t.Errorf("enable said %q", out)
+			}
+		}
+		if status := status(t, bob, "/v1/me"); status != http.StatusUnauthorized {
+			t.Errorf("the session of before is let in: status %d", status)
+		}
+		s.SignIn("bob", "bob's password").MustSend(conversation, "2", "back again")
+		if list := command(t, database, "", "list"); strings.Contains(list, "disabled") {
+			t.Errorf("bob is still listed as disabled:\n%s", list)
+		}
 	})
 }
 
@@ -118,6 +131,19 @@ func disableEndsStream(t *testing.T, database string, bob *harness.Client, conve
 	}
 }
 
+func TestSignUpsFromOneAddressAreLimited(t *testing.T) {
+	s := harness.Start(t, harness.Config{Args: []string{"--max-signups-per-address=2"}})
+	s.SignUp("ann")
+	s.SignUp("bob")
+	a, err := s.Client().Call(t.Context(), http.MethodPost, "/v1/users", map[string]string{"handle": "cleo", "password": harness.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Status != http.StatusTooManyRequests || a.Problem().Code != "rate_limited" || a.Header.Get("Retry-After") != "1800" {
+		t.Errorf("the third of two: %d %v %s", a.Status, a.Header, a.Body)
+	}
+}
+
 func TestUserCommandsSayWhatIsWrong(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, database string) {
 		command(t, database, "a password\n", "add", "ann")
@@ -133,6 +159,7 @@ func TestUserCommandsSayWhatIsWrong(t *testing.T) {
 			"password missing":   {"", []string{"passwd", "ann"}, 1, "8"},
 			"nobody's password":  {"a password\n", []string{"passwd", "zoe"}, 1, `"zoe"`},
 			"nobody disabled":    {"", []string{"disable", "zoe"}, 1, `"zoe"`},
+			"nobody enabled":     {"", []string{"enable", "zoe"}, 1, `"zoe"`},
 			"nobody signed out":  {"", []string{"end-sessions", "zoe"}, 1, `"zoe"`},
 			"password as a flag": {"", []string{"add", "bob", "--password=a password"}, 2, "--password"},
 			"no handle":          {"", []string{"add"}, 2, "handle"},

@@ -245,6 +245,6 @@ func (p *process) tail() string {
 func serveArgs(database string, hints string, extra []string) []string {
 	return append(slices.Clone([]string{
 		"--database", database, "--hints", hints, "--signup", "open", "--heartbeat", "3s", "--stream-age", "20s",
-		"--drain-timeout", "5s", "--max-waiting-per-user", "10000",
+		"--drain-timeout", "5s", "--max-waiting-per-user", "10000", "--max-signups-per-address", "1000000",
 	}), extra...)
 }

@@ -706,6 +706,12 @@ type Session struct {
 
 // SessionList defines model for SessionList.
 type SessionList struct {
+	More bool `json:"more"`
+
+	// Next Opaque.
+	//
+	// Example: 4Jx0aQ7bTz1
+	Next     ID        `json:"next,omitempty,omitzero"`
 	Sessions []Session `json:"sessions"`
 }
 
@@ -1014,6 +1020,15 @@ type StreamInboxParams struct {
 // StreamInboxParamsFrom defines parameters for StreamInbox.
 type StreamInboxParamsFrom string
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// After The `next` of the page before; absent for the first page.
+	After *AfterId `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit The most entries to answer. A page also ends at about 1 MiB.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // FindUsersParams defines parameters for FindUsers.
 type FindUsersParams struct {
 	// Handle The handle to look up.
@@ -1188,6 +1203,8 @@ type ClientInterface interface {
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetContract This document
+	//
+	// May be kept, and confirmed by its `ETag`.
 	//
 	// Corresponds with GET /openapi.yaml (the `GetContract` operationId).
 	GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1597,10 +1614,10 @@ type ClientInterface interface {
 
 	// ListSessions My live sessions
 	//
-	// Newest first.
+	// Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
 	//
 	// Corresponds with GET /v1/sessions (the `ListSessions` operationId).
-	ListSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSessionWithBody Sign in
 	//
@@ -1700,7 +1717,8 @@ type ClientInterface interface {
 	// CreateUserWithBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1710,7 +1728,8 @@ type ClientInterface interface {
 	// CreateUser Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1720,7 +1739,8 @@ type ClientInterface interface {
 	// CreateUserWithFormdataBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
@@ -1730,7 +1750,8 @@ type ClientInterface interface {
 	// CreateUserWithTextBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `text/plain` content type.
 	//
@@ -1776,6 +1797,8 @@ func (c *Calls) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*
 }
 
 // GetContract This document
+//
+// May be kept, and confirmed by its `ETag`.
 //
 // Corresponds with GET /openapi.yaml (the `GetContract` operationId).
 func (c *Calls) GetContract(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2575,11 +2598,11 @@ func (c *Calls) GetServer(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // ListSessions My live sessions
 //
-// Newest first.
+// Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
 //
 // Corresponds with GET /v1/sessions (the `ListSessions` operationId).
-func (c *Calls) ListSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListSessionsRequest(c.Server)
+func (c *Calls) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2788,7 +2811,8 @@ func (c *Calls) FindUsers(ctx context.Context, params *FindUsersParams, reqEdito
 // CreateUserWithBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2808,7 +2832,8 @@ func (c *Calls) CreateUserWithBody(ctx context.Context, contentType string, body
 // CreateUser Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2828,7 +2853,8 @@ func (c *Calls) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, 
 // CreateUserWithFormdataBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
@@ -2848,7 +2874,8 @@ func (c *Calls) CreateUserWithFormdataBody(ctx context.Context, body CreateUserF
 // CreateUserWithTextBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `text/plain` content type.
 //
@@ -4341,7 +4368,7 @@ func NewGetServerRequest(server string) (*http.Request, error) {
 }
 
 // NewListSessionsRequest constructs an http.Request for the ListSessions method
-func NewListSessionsRequest(server string) (*http.Request, error) {
+func NewListSessionsRequest(server string, params *ListSessionsParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4357,6 +4384,45 @@ func NewListSessionsRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4732,6 +4798,8 @@ type ClientWithResponsesInterface interface {
 	GetHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthResponse, error)
 
 	// GetContractWithResponse This document
+	//
+	// May be kept, and confirmed by its `ETag`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5171,12 +5239,12 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionsWithResponse My live sessions
 	//
-	// Newest first.
+	// Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/sessions (the `ListSessions` operationId).
-	ListSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
+	ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
 
 	// CreateSessionWithBodyWithResponse Sign in
 	//
@@ -5280,7 +5348,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5290,7 +5359,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5300,7 +5370,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithFormdataBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5310,7 +5381,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithTextBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+	// it is 429 `rate_limited` with `Retry-After`.
 	//
 	// Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -8048,6 +8120,11 @@ func (r FindUsersResponse) ContentType() string {
 	return ""
 }
 
+// CreateUserResponse429Headers the declared response headers of an HTTP 429 response for CreateUser
+type CreateUserResponse429Headers struct {
+	RetryAfter int
+}
+
 // CreateUserResponse503Headers the declared response headers of an HTTP 503 response for CreateUser
 type CreateUserResponse503Headers struct {
 	RetryAfter int
@@ -8070,12 +8147,16 @@ type CreateUserResponse struct {
 	ApplicationproblemJSON413 *BodyTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooManyRequests
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSON507 the response for an HTTP 507 `application/problem+json` response
 	ApplicationproblemJSON507 *StorageFull
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CreateUserResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateUserResponse503Headers
 }
@@ -8113,6 +8194,11 @@ func (r CreateUserResponse) GetApplicationproblemJSON413() *BodyTooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CreateUserResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateUserResponse) GetApplicationproblemJSON429() *TooManyRequests {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8278,6 +8364,8 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 }
 
 // GetContractWithResponse This document
+//
+// May be kept, and confirmed by its `ETag`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8951,13 +9039,13 @@ func (c *ClientWithResponses) GetServerWithResponse(ctx context.Context, reqEdit
 
 // ListSessionsWithResponse My live sessions
 //
-// Newest first.
+// Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/sessions (the `ListSessions` operationId).
-func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
-	rsp, err := c.ListSessions(ctx, reqEditors...)
+func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
+	rsp, err := c.ListSessions(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -9126,7 +9214,8 @@ func (c *ClientWithResponses) FindUsersWithResponse(ctx context.Context, params 
 // CreateUserWithBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9142,7 +9231,8 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 // CreateUserWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9158,7 +9248,8 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body C
 // CreateUserWithFormdataBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9174,7 +9265,8 @@ func (c *ClientWithResponses) CreateUserWithFormdataBodyWithResponse(ctx context
 // CreateUserWithTextBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`.
+// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+// it is 429 `rate_limited` with `Retry-After`.
 //
 // Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9293,6 +9385,9 @@ func ParseGetContractResponse(rsp *http.Response) (*GetContractResponse, error) 
 			return nil, err
 		}
 		response.YAML200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -11812,6 +11907,13 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 		}
 		response.ApplicationproblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11836,6 +11938,16 @@ func ParseCreateUserResponse(rsp *http.Response) (*CreateUserResponse, error) {
 	}
 
 	switch {
+	case rsp.StatusCode == 429:
+		var headers CreateUserResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateUserResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

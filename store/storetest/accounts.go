@@ -153,6 +153,28 @@ func (s *suite) accounts(t *testing.T) {
 		equal(w, "disabled again", again, first)
 		w.wants(store.CodeNotFound, w.store.DisableUser(w.Context(), store.NewID()))
 	})
+
+	t.Run("enabled again", func(t *testing.T) {
+		w := s.world(t)
+		ann, bob := w.user("ann"), w.user("bob")
+		group := w.group(ann, "", "bob")
+		before, err := w.store.UserByHandle(w.Context(), "bob")
+		w.must(err)
+		w.must(w.store.DisableUser(w.Context(), bob.UserID))
+		w.must(w.store.EnableUser(w.Context(), bob.UserID))
+		after, err := w.store.UserByHandle(w.Context(), "bob")
+		w.must(err)
+		equal(w, "bob", after, before)
+		// Who was signed out stays so; who signs in now has everything as before.
+		w.wantsNoSessions(bob.UserID)
+		_, _, err = w.store.Append(w.Context(), store.Send{Actor: bob, ConversationID: group, ClientID: "1", Text: "x"})
+		w.wants(store.CodeUnauthorized, err)
+		bob.SessionID = w.session(bob.UserID, "again")
+		w.say(bob, group, "back")
+		w.must(w.store.EnableUser(w.Context(), bob.UserID))
+		w.say(bob, group, "enabled twice, and still signed in")
+		w.wants(store.CodeNotFound, w.store.EnableUser(w.Context(), store.NewID()))
+	})
 }
 
 // disabledRows makes sure that a disabled account is refused by its own row,
@@ -177,7 +199,7 @@ func (s *suite) disabledRows(t *testing.T) {
 
 func (w *world) wantsNoSessions(user store.ID) {
 	w.Helper()
-	sessions, err := w.store.Sessions(w.Context(), user)
+	sessions, err := w.store.Sessions(w.Context(), user, 0, 10)
 	w.must(err)
 	equal(w, "live sessions", len(sessions), 0)
 }

@@ -77,7 +77,7 @@ func (s *suite) conversations(t *testing.T) {
 		slices.Sort(want)
 		var got []store.ID
 		for after := store.ID(0); ; {
-			page, err := w.store.Conversations(w.Context(), bob.UserID, after, 3)
+			page, _, err := w.store.Conversations(w.Context(), bob.UserID, after, 3)
 			w.must(err)
 			if len(page) == 0 {
 				break
@@ -146,7 +146,7 @@ func (s *suite) conversations(t *testing.T) {
 		var page []store.Conversation
 		statements := w.statements(func(ctx context.Context) {
 			var err error
-			page, err = w.store.Conversations(ctx, bob.UserID, 0, 100)
+			page, _, err = w.store.Conversations(ctx, bob.UserID, 0, 100)
 			w.must(err)
 		})
 		equal(w, "conversations", len(page), 40)
@@ -157,6 +157,50 @@ func (s *suite) conversations(t *testing.T) {
 		}
 		if len(statements) > 3 {
 			t.Errorf("%d statements for a page", len(statements))
+		}
+	})
+
+	t.Run("a page ends where its last messages are long", func(t *testing.T) {
+		w := s.world(t)
+		ann := w.user("ann")
+		long := strings.Repeat("é", store.MaxTextBytes/2)
+		const whole = store.MaxPageBytes / store.MaxTextBytes // how many would fit if they were text alone
+		var want []store.ID
+		for range whole + 20 {
+			group := w.group(ann, "")
+			w.say(ann, group, long)
+			want = append(want, group)
+		}
+		slices.Sort(want)
+		var page []store.Conversation
+		var more bool
+		statements := w.statements(func(ctx context.Context) {
+			var err error
+			page, more, err = w.store.Conversations(ctx, ann.UserID, 0, len(want))
+			w.must(err)
+		})
+		if n := len(page); !more || n >= whole || n < whole-2 {
+			t.Errorf("%d conversations, more: %v", n, more)
+		}
+		if len(statements) > 3 {
+			t.Errorf("%d statements for a page", len(statements))
+		}
+		rest, more, err := w.store.Conversations(w.Context(), ann.UserID, page[len(page)-1].ID, len(want))
+		w.must(err)
+		equal(w, "more behind the rest", more, false)
+		var got []store.ID
+		for _, c := range append(page, rest...) {
+			got = append(got, c.ID)
+			if c.LastMessage == nil || c.LastMessage.ConversationID != c.ID || c.LastMessage.Text != long {
+				t.Fatalf("conversation %+v", c)
+			}
+		}
+		equalSlices(w, "conversations", got, want)
+		for limit, wantMore := range map[int]bool{len(rest) - 1: true, len(rest): false} {
+			some, more, err := w.store.Conversations(w.Context(), ann.UserID, page[len(page)-1].ID, limit)
+			w.must(err)
+			equal(w, "conversations at the limit", len(some), limit)
+			equal(w, "more at the limit", more, wantMore)
 		}
 	})
 

@@ -157,7 +157,7 @@ func (h *history) ackAll() {
 	node := h.another()
 	for _, a := range append([]store.Actor{h.owner}, h.people...) {
 		acks := store.Acks{Delivered: map[store.ID]int64{}, Read: map[store.ID]int64{}}
-		list, err := h.store.Conversations(h.Context(), a.UserID, 0, 100)
+		list, _, err := h.store.Conversations(h.Context(), a.UserID, 0, 100)
 		h.must(err)
 		slices.SortFunc(list, func(a, b store.Conversation) int { return slices.Index(h.groups, a.ID) - slices.Index(h.groups, b.ID) })
 		for _, c := range list {

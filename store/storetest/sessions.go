@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -107,13 +108,60 @@ func (s *suite) sessions(t *testing.T) {
 		w.back.Store(-2 * int64(time.Hour))
 		third := w.session(ann.UserID, "third")
 		w.must(w.store.EndSession(w.Context(), ann.UserID, second))
-		sessions, err := w.store.Sessions(w.Context(), ann.UserID)
+		sessions, err := w.store.Sessions(w.Context(), ann.UserID, 0, 10)
 		w.must(err)
 		var ids []store.ID
 		for _, session := range sessions {
 			ids = append(ids, session.ID)
 		}
 		equalSlices(w, "sessions", ids, []store.ID{third, ann.SessionID})
+	})
+
+	t.Run("listed in pages", func(t *testing.T) {
+		w := s.world(t)
+		ann, bob := w.user("ann"), w.user("bob")
+		want := []store.ID{ann.SessionID}
+		for i := range 8 { // pairs of one moment
+			w.back.Store(-int64(time.Hour) * int64(1+i/2))
+			want = append(want, w.session(ann.UserID, string(rune('a'+i))))
+		}
+		w.back.Store(-3 * int64(time.Hour))
+		w.session(bob.UserID, "another's")
+		w.back.Store(0)
+		first, err := w.store.Sessions(w.Context(), ann.UserID, 0, len(want))
+		w.must(err)
+		for i := range first[1:] {
+			if first[i].CreatedAt < first[i+1].CreatedAt {
+				t.Errorf("session %d is older than the next", i)
+			}
+		}
+		var got []store.ID
+		for after := store.ID(0); ; {
+			page, err := w.store.Sessions(w.Context(), ann.UserID, after, 2)
+			w.must(err)
+			if len(page) == 0 {
+				break
+			}
+			for _, session := range page {
+				after = session.ID
+				got = append(got, after)
+			}
+			// The page goes on behind a session that has ended meanwhile.
+			if len(got) == 4 {
+				w.must(w.store.EndSession(w.Context(), ann.UserID, after))
+			}
+		}
+		for i := range first {
+			equal(w, "session", got[i], first[i].ID)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		equalSlices(w, "sessions", got, want)
+		for _, nobody := range []store.ID{bob.SessionID, store.NewID()} {
+			page, err := w.store.Sessions(w.Context(), ann.UserID, nobody, 10)
+			w.must(err)
+			equal(w, "sessions behind none of ann's", len(page), 0)
+		}
 	})
 
 	t.Run("last seen, to the day", func(t *testing.T) {

@@ -20,7 +20,8 @@ export interface paths {
         /**
          * Sign up
          * @description Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-         *     when it is `closed` the answer is 403 `signup_closed`.
+         *     when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
+         *     it is 429 `rate_limited` with `Retry-After`.
          */
         post: operations["createUser"];
         delete?: never;
@@ -73,7 +74,7 @@ export interface paths {
         };
         /**
          * My live sessions
-         * @description Newest first.
+         * @description Newest first. While `more` is true, ask again with `after` set to `next`; what ends meanwhile is left out, and nothing else.
          */
         get: operations["listSessions"];
         put?: never;
@@ -538,7 +539,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document */
+        /**
+         * This document
+         * @description May be kept, and confirmed by its `ETag`.
+         */
         get: operations["getContract"];
         put?: never;
         post?: never;
@@ -667,6 +671,8 @@ export interface components {
         };
         SessionList: {
             sessions: components["schemas"]["Session"][];
+            more: boolean;
+            next?: components["schemas"]["ID"];
         };
         MePatch: {
             /** @description Whether others are told what I have read. Delivery is always told. */
@@ -1304,7 +1310,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many failures from here lately, or too many streams and waiting polls of one user (`rate_limited`). Wait `Retry-After` seconds. */
+        /** @description Too many failures or new accounts from here lately, or too many streams and waiting polls of one user (`rate_limited`). Wait `Retry-After` seconds. */
         TooManyRequests: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1586,6 +1592,7 @@ export interface operations {
             };
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
             507: components["responses"]["StorageFull"];
@@ -1715,14 +1722,19 @@ export interface operations {
     };
     listSessions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The `next` of the page before; absent for the first page. */
+                after?: components["parameters"]["AfterId"];
+                /** @description The most entries to answer. A page also ends at about 1 MiB. */
+                limit?: components["parameters"]["Limit"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description All live sessions of the caller. */
+            /** @description A page of the caller's live sessions. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1738,7 +1750,8 @@ export interface operations {
                      *           "last_seen_at": "2026-11-25T00:00:00.000Z",
                      *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "more": false
                      *     }
                      */
                     "application/json": components["schemas"]["SessionList"];
@@ -2985,6 +2998,13 @@ export interface operations {
                 content: {
                     "application/yaml": string;
                 };
+            };
+            /** @description The document is the one that `If-None-Match` names. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             500: components["responses"]["InternalError"];
