@@ -68,6 +68,7 @@ type Client struct {
 	last          holdline.State
 	accepted      map[string]int64 // of what was sent, the last seq by conversation
 	busy          int              // what commands began and is not done
+	unsent        UnsentError      // what became of messages that were not accepted
 	quit          bool
 	err           error // why it ended by itself
 }

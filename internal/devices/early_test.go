@@ -61,9 +61,10 @@ func TestEarlyAnswersArePaced(t *testing.T) {
 			harness.Eventually(t, "it asks again and again", func() bool { return len(times()) > 7 })
 			client.kill()
 			at := times()
+			const once, twice = 450 * time.Millisecond, 900 * time.Millisecond
 			// Requests 0 to 2 bring nothing, 3 an event, 4 and later nothing: the waits are behind 1, 2, 5 and 6.
-			for i, least := range map[int]time.Duration{1: 450, 2: 900, 5: 450, 6: 900} {
-				if wait := at[i+1].Sub(at[i]); wait < least*time.Millisecond {
+			for i, least := range map[int]time.Duration{1: once, 2: twice, 5: once, 6: twice} {
+				if wait := at[i+1].Sub(at[i]); wait < least {
 					t.Errorf("only %v between the requests %d and %d", wait, i, i+1)
 				}
 			}
