@@ -36,27 +36,27 @@ func TestTheStatusOfLines(t *testing.T) {
 	// The server refuses.
 	ann := h.startPlain("chat", "ann", "--plain")
 	group := bob.Group("ann")
-	ann.typed("/open " + group)
-	ann.shows("* In group of", 1)
+	ann.Type("/open " + group)
+	ann.Shows("* In group of", 1)
 	member := account.UserID
 	bob.Must(200, "DELETE", "/v1/conversations/"+group+"/members/"+member, nil, nil)
-	ann.shows("was removed from", 1)
-	ann.typed("still there?")
-	ann.shows("* Not sent: still there?", 1)
-	if status := ann.end(); status != 1 || !strings.Contains(ann.errors(), "1 not sent") {
-		t.Errorf("status %d: %s", status, ann.errors())
+	ann.Shows("was removed from", 1)
+	ann.Type("still there?")
+	ann.Shows("* Not sent: still there?", 1)
+	if status := ann.End(); status != 1 || !strings.Contains(ann.Errors(), "1 not sent") {
+		t.Errorf("status %d: %s", status, ann.Errors())
 	}
 
 	// Ended before the server is back: what waits is not lost, but not accepted either.
 	ann = h.startPlain("chat", "ann", "--plain")
-	ann.typed("/new bob")
-	ann.shows("* In bob", 1)
+	ann.Type("/new bob")
+	ann.Shows("* In bob", 1)
 	server.Kill()
-	ann.shows("* Reconnecting", 1)
-	ann.typed("later")
-	ann.shows("* 1 waiting to be sent", 1)
-	if status := ann.interrupt(); status != 75 || !strings.Contains(ann.errors(), "1 waiting in the outbox") {
-		t.Errorf("status %d: %s", status, ann.errors())
+	ann.Shows("* Reconnecting", 1)
+	ann.Type("later")
+	ann.Shows("* 1 waiting to be sent", 1)
+	if status := interrupt(ann); status != 75 || !strings.Contains(ann.Errors(), "1 waiting in the outbox") {
+		t.Errorf("status %d: %s", status, ann.Errors())
 	}
 	server = server.Again()
 	if r := h.run("", "chat", "ann", "--plain"); r.Status != 0 {
