@@ -127,6 +127,9 @@ func (s *screen) key(k tea.KeyMsg) (cmd tea.Cmd) {
 	case tea.KeyCtrlT:
 		s.c.command("info", nil)
 	default:
+		// A word that comes at once, over a slow line for instance, must not be taken for the key of its name: End, Home,
+		// Delete. What is marked as pasted never is.
+		k.Paste = k.Paste || k.Type == tea.KeyRunes && !k.Alt
 		s.input, cmd = s.input.Update(k)
 	}
 	return cmd
@@ -143,8 +146,8 @@ func (s *screen) shown() *Conversation {
 func (s *screen) enter() {
 	line := s.input.Value()
 	if line == "" {
-		if v := s.c.conversations[s.chosen]; s.shown() == nil && v != nil {
-			s.c.openConversation(v)
+		if list := s.c.renumber(); s.shown() == nil && len(list) > 0 {
+			s.c.openConversation(list[s.marked(list)])
 		}
 		return
 	}
@@ -158,14 +161,18 @@ func (s *screen) enter() {
 	s.seen()
 }
 
+// marked is which of the list is marked: the one that was chosen, or the first as long as none was.
+func (s *screen) marked(list []*Conversation) int {
+	return max(0, slices.IndexFunc(list, func(v *Conversation) bool { return v.ID == s.chosen }))
+}
+
 // move goes up by lines, or in the list.
 func (s *screen) move(lines int) {
 	v := s.shown()
 	if v == nil {
 		list := s.c.renumber()
 		if len(list) > 0 {
-			i := slices.IndexFunc(list, func(v *Conversation) bool { return v.ID == s.chosen })
-			s.chosen = list[min(max(0, i-lines), len(list)-1)].ID
+			s.chosen = list[min(max(0, s.marked(list)-lines), len(list)-1)].ID
 		}
 		return
 	}

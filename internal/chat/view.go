@@ -122,7 +122,7 @@ func (s *screen) listLines(height int) []string {
 		lines = append(lines, noConversations)
 	}
 	room := max(1, height-len(notes)-len(lines))
-	at := max(0, slices.IndexFunc(list, func(v *Conversation) bool { return v.ID == s.chosen }))
+	at := s.marked(list)
 	from := max(0, min(at-room/2, len(list)-room))
 	for i := from; i < min(len(list), from+room); i++ {
 		mark := "  "
