@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -140,7 +141,7 @@ func (p *plain) say(lines ...string) {
 func (p *plain) list() {
 	list := p.c.renumber()
 	for i, v := range list {
-		p.say(p.c.listed(i, v))
+		p.say(p.c.listed(i, v, math.MaxInt))
 	}
 	if len(list) == 0 {
 		p.say(noConversations)

@@ -94,6 +94,7 @@ func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		s.width, s.height = max(20, m.Width), max(5, m.Height)
 		s.input.Width = s.width - len(s.input.Prompt) - 1
+		s.input.SetCursor(s.input.Position()) // which makes the part that is shown fit
 	case tea.KeyMsg:
 		cmd = s.key(m)
 	}

@@ -129,7 +129,7 @@ func (s *screen) listLines(height int) []string {
 		if i == at {
 			mark = "> "
 		}
-		lines = append(lines, mark+s.c.listed(i, list[i]))
+		lines = append(lines, mark+s.c.listed(i, list[i], s.width/2)) // what is unread has room behind it
 	}
 	return append(lines, notes...)
 }
