@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,6 +124,9 @@ func (p *plain) print(line string) {
 }
 
 func (p *plain) input(line string) {
+	if opens(line) { // no title shows to whom the next line goes if that comes to nothing
+		p.c.open = nil
+	}
 	before := len(p.c.outbox.Entries())
 	if p.c.input(line) != "" && isMessage(line) {
 		p.c.unsent.Refused++ // no line stays typed here
@@ -130,6 +134,12 @@ func (p *plain) input(line string) {
 	if n := len(p.c.outbox.Entries()); n > before && p.c.last.Phase != holdline.Live {
 		p.say(fmt.Sprintf("%d waiting to be sent.", n))
 	}
+}
+
+// opens reports whether a line is a command that is to open a conversation, well said or not.
+func opens(line string) bool {
+	words := strings.Fields(line)
+	return len(words) > 0 && slices.Contains([]string{"/open", "/new", "/group"}, words[0])
 }
 
 func (p *plain) say(lines ...string) {

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,8 @@ func TestTheStatusOfLines(t *testing.T) {
 		"none is open":          {"hello\n/new bob\nhello\n", 1, "No conversation is open"},
 		"one is too long":       {"/new bob\nhello\n" + long + "\nhello again\n", 1, ": hello again\n"},
 		"it is no text":         {"/new bob\n\xff\n", 1, "was not sent"},
+		"one that did not open": {"/new bob\nhello\n/open nobody-of-this-name\nfor somebody else\n/new bob\nhello\n", 1, "No conversation is open"},
+		"or was not well said":  {"/new bob\n/new bob cleo\nfor somebody else\n", 1, "No conversation is open"},
 		"a command that failed": {"/open nobody-of-this-name\n/group \"open\n/nonsense\n/new bob\nhello\n", 0, "That did not work"},
 		"nothing at all":        {"", 0, ""},
 	} {
@@ -31,6 +34,10 @@ func TestTheStatusOfLines(t *testing.T) {
 		if r.Status != c.status || !strings.Contains(r.Stdout, c.says) || (r.Stderr == "") != (c.status == 0) {
 			t.Errorf("%s: status %d: %.1000s%s", name, r.Status, r.Stdout, r.Stderr)
 		}
+	}
+
+	if got := texts(bob, bob.Direct("ann")); slices.Contains(got, "for somebody else") {
+		t.Errorf("the log holds %q", got)
 	}
 
 	// The server refuses.
