@@ -17,7 +17,7 @@ const malformedTries = 5
 // An application that has to go on follows again from its last Cursor, with ConversationID at Seq among its Positions;
 // the event is passed over then, unread. Where Seq is 0, only a newer package or a mended way helps.
 type MalformedError struct {
-	// What it is: "event", "receipt", "snapshot", "heartbeat" or "ending" of a stream, or "answer", a whole one.
+	// What it is: "event", "receipt", "snapshot", "heartbeat", "ending" or "frame" of a stream, or "answer", a whole one.
 	What string
 	// ConversationID and Seq are the event's own, as far as they can be read; of a `hidden` one the last seq that it
 	// stands for.

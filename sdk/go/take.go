@@ -49,6 +49,9 @@ func (f *follower) streamEnded(err error) error {
 		f.hint = refused.answer.retryAfter()
 		return f.refusedCursor(err)
 	}
+	if errors.Is(err, errFrame) {
+		return f.malformed("frame", err)
+	}
 	return err
 }
 
