@@ -115,7 +115,7 @@ func (s *screen) key(k tea.KeyMsg) (cmd tea.Cmd) {
 	case tea.KeyEnter:
 		s.enter()
 	case tea.KeyTab, tea.KeyEsc:
-		s.listing = !s.listing || s.c.open == nil
+		s.turn(!s.listing || s.c.open == nil)
 		s.seen()
 	case tea.KeyUp:
 		s.move(1)
@@ -194,6 +194,14 @@ func (s *screen) seen() {
 	}
 }
 
+// turn shows the list, or leaves it: what was said beside it has been seen then, and would only take its room.
+func (s *screen) turn(listing bool) {
+	if s.listing && !listing {
+		s.notes = slices.DeleteFunc(s.notes, func(n note) bool { return n.conversation == "" })
+	}
+	s.listing = listing
+}
+
 func (s *screen) list() {
 	s.listing, s.up = true, 0
 	if list := s.c.renumber(); s.c.conversations[s.chosen] == nil && len(list) > 0 {
@@ -206,7 +214,8 @@ func (s *screen) keys() []string {
 }
 
 func (s *screen) opened(v *Conversation) {
-	s.listing, s.up, s.chosen = false, 0, v.ID
+	s.up, s.chosen = 0, v.ID
+	s.turn(false)
 	s.seen()
 }
 

@@ -57,6 +57,31 @@ func TestALongTitleInTheList(t *testing.T) {
 	}
 }
 
+// What was said beside the list takes no room of it once somebody has been elsewhere. What was said in a conversation stays there.
+func TestNotesBesideTheListPass(t *testing.T) {
+	t.Parallel()
+	s := newTestScreen(t)
+	s.Update(tea.WindowSizeMsg{Width: 80, Height: 10})
+	v := &Conversation{ID: "a", Title: "A", loaded: true}
+	s.c.conversations["a"], s.c.open = v, v
+	for range 20 {
+		s.say("noted beside the list")
+	}
+	if n := strings.Count(s.View(), "beside the list"); n != 4 {
+		t.Errorf("%d lines of what was said", n)
+	}
+	s.Update(tea.KeyMsg{Type: tea.KeyTab})
+	s.say("noted in A")
+	s.Update(tea.KeyMsg{Type: tea.KeyTab})
+	if view := s.View(); !strings.Contains(view, "> 1  A") || strings.Contains(view, "noted") {
+		t.Errorf("%s", view)
+	}
+	s.Update(tea.KeyMsg{Type: tea.KeyTab})
+	if view := s.View(); !strings.Contains(view, "noted in A") {
+		t.Errorf("%s", view)
+	}
+}
+
 // A line break of Windows is one.
 func TestLineBreaks(t *testing.T) {
 	t.Parallel()
