@@ -37,7 +37,13 @@ func (s *serverFlags) account(handle string) (chat.Account, error) {
 const chatHelp = `The first time it asks for the password, or takes it from --password-file or HOLDLINE_PASSWORD; then it keeps the
 session in the user's folder for configuration. What is typed while the server is away is kept there too, and sent in
 order later, also after the program was killed. Lines in and lines out, for screen readers and scripts, are what
---plain makes, and what it does by itself where the terminal is none, or a dumb one. /help tells the commands.`
+--plain makes, and what it does by itself where the terminal is none, or a dumb one. /help tells the commands.
+
+With lines it exits with
+  0   every message was accepted
+  1   one was not sent, or the client could not go on: it says why
+  2   the command line is wrong
+  75  of one that is not certain; if it waits in the outbox, it is sent next time`
 
 type chatCmd struct {
 	serverFlags
@@ -81,7 +87,12 @@ func (k *chatCmd) Run(ctx context.Context, c *console) error {
 	if screen, ok := c.out.(*os.File); ok && !k.Plain && isScreen(c.in, screen) {
 		return chat.RunScreen(ctx, o, c.in, screen)
 	}
-	return chat.RunPlain(ctx, o, c.in, c.out)
+	err = chat.RunPlain(ctx, o, c.in, c.out)
+	var unsent *chat.UnsentError
+	if errors.As(err, &unsent) && unsent.Outcome() == chat.Unknown {
+		return &uncertainError{err}
+	}
+	return err
 }
 
 func signOut(ctx context.Context, c *console, account chat.Account) error {

@@ -67,12 +67,12 @@ enum { END = -1, CUT = -2 }; /* in place of a byte */
 
 enum key {
 	K_OTHER, K_ACTION, K_AT, K_CODE, K_CONVERSATION, K_CURSOR, K_DETAIL, K_EVENTS, K_LAST, K_MORE,
-	K_NOW, K_SENDER, K_SEQ, K_TEXT, K_THROUGH, K_TITLE, K_TRUNCATED, K_TYPE, K_USER, KEYS
+	K_NOW, K_RECEIPTS, K_SENDER, K_SEQ, K_TEXT, K_THROUGH, K_TITLE, K_TRUNCATED, K_TYPE, K_USER, KEYS
 };
 
 static const char *const key_names[KEYS] = {
 	"", "action", "accepted_at", "code", "conversation_id", "cursor", "detail", "events", "last_seq", "more",
-	"at", "sender_id", "seq", "text", "through_seq", "title", "truncated", "type", "user_id",
+	"at", "receipts", "sender_id", "seq", "text", "through_seq", "title", "truncated", "type", "user_id",
 };
 
 enum mode { PAGE, EVENT, PROBLEM }; /* what a JSON object is */
@@ -131,7 +131,7 @@ static struct {
 	} json;
 
 	/* What it says. */
-	bool more, has_last, gap;
+	bool more, has_last, has_receipts, gap;
 	uint64_t last;
 	char next[CURSOR_BYTES];
 	struct {
@@ -357,6 +357,14 @@ static uint32_t between(uint32_t least, uint32_t most)
 	me.random ^= me.random >> 17;
 	me.random ^= me.random << 5;
 	return least + me.random % (most - least + 1);
+}
+
+/* now_ms is a time that no clock setting moves. It wraps: only differences count. */
+static uint32_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint32_t)t.tv_sec * 1000 + (uint32_t)(t.tv_nsec / 1000000);
 }
 
 static void sleep_ms(uint32_t ms)
@@ -709,7 +717,7 @@ static void json_begin(enum mode mode)
 	if (mode != EVENT)
 		memset(&me.before, 0, sizeof me.before);
 	event_begin();
-	me.more = me.has_last = me.gap = false;
+	me.more = me.has_last = me.has_receipts = me.gap = false;
 	me.last = 0;
 	if (mode == PAGE)
 		me.next[0] = '\0';
@@ -857,6 +865,8 @@ static bool json_open(bool object)
 	me.json.state = object ? J_KEY_OR_END : J_VALUE_OR_END;
 	if (me.json.mode == PAGE && in_event())
 		event_begin();
+	if (object && me.json.depth == 3 && me.json.root == K_RECEIPTS)
+		me.has_receipts = true;
 	return true;
 }
 
@@ -1334,6 +1344,8 @@ static enum outcome poll_page(uint32_t wait_s)
 		return refusal(false);
 	if ((outcome = json_body(PAGE)) != TAKEN)
 		return outcome;
+	if (!me.next[0]) /* something in between has answered */
+		return FAULT;
 	keep_cursor(me.next);
 	if (me.compact && me.conversation && !me.has_last) { /* it is the seq of the cursor then */
 		for (const char *c = me.next; *c >= '0' && *c <= '9'; c++)
@@ -1358,7 +1370,7 @@ static enum outcome begin_now(void)
 		return FAULT;
 	if (me.code != 200)
 		return refusal(false);
-	if (json_body(PAGE) != TAKEN)
+	if (json_body(PAGE) != TAKEN || me.last == 0) /* each log has its first event: something in between has answered */
 		return FAULT;
 	place_move(place_of(me.conversation), me.last);
 	keep_cursor(me.next);
@@ -1603,11 +1615,13 @@ static enum outcome stream(void)
 static enum status follow(void)
 {
 	enum outcome outcome;
+	bool hasty = false; /* the last answer was */
 	state_load();
 	while (me.fresh && me.conversation && place_of(me.conversation)->seq == 0)
 		if (begin_now() != TAKEN)
 			back_off();
 	for (;;) {
+		const uint32_t began = now_ms(), clock = me.clock;
 		outcome = me.sse && !me.once ? stream() : poll_page(me.once ? 0 : me.wait_s);
 		if (outcome == GAP)
 			outcome = repair();
@@ -1620,6 +1634,14 @@ static enum status follow(void)
 		if (outcome == RESET)
 			forget();
 		if (outcome == TAKEN) {
+			/* An answer that was held back is worth asking for at once. One without news that comes early is of a server
+			 * that goes down, once, or of something in between that holds nothing back, again and again. */
+			const bool early = me.clock == clock && !me.has_receipts && now_ms() - began <= me.wait_s * 500;
+			if (early && hasty) {
+				back_off();
+				continue;
+			}
+			hasty = early;
 			me.backoff_ms = 0;
 			continue;
 		}

@@ -118,12 +118,14 @@ class Place:
 def follow(server, place, conversation=None, once=False):
     """Yields each event once, in the order of its conversation. What is yielded counts as taken when the next is asked for."""
     path = f"/v1/conversations/{conversation}/events" if conversation else "/v1/inbox"
+    early = 0  # answers without news, one after the other, that were not held back
     while True:
         query = {"wait": 0 if once else WAIT, "limit": 100}
         if place.cursor:
             query["after" if conversation else "cursor"] = place.cursor
         elif not conversation:
             query["from"] = "start"
+        began = time.monotonic()
         try:
             page = server.call("GET", f"{path}?{urllib.parse.urlencode(query)}")
         except Refused as refused:
@@ -136,14 +138,23 @@ def follow(server, place, conversation=None, once=False):
         if "cursor" not in page:  # something in between has answered
             time.sleep(1)
             continue
+        news = bool(page.get("receipts"))
+        early = 0 if time.monotonic() - began > WAIT / 2 else early + 1
         for event in page["events"]:
             if place.take(event):
+                news = True
                 yield event
         if place.cursor != page["cursor"]:
             place.cursor = page["cursor"]
             place.save()
         if once and not page["more"]:
             return
+        if news:
+            early = 0
+        # The first is of a server that goes down. Several are of something in between that holds nothing back.
+        if early > 1:
+            pause = min(2.0 ** (early - 2), 60)
+            time.sleep(random.uniform(pause / 2, pause))
 
 
 def main():

@@ -1,23 +1,17 @@
 package chat
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"holdline/internal/harness"
-	"holdline/internal/subprocess"
 )
 
 // quick runs the server without the race detector, which is for the client here.
@@ -49,115 +43,22 @@ func (h *home) run(stdin string, args ...string) harness.Result {
 	return harness.RunEnv(h.tb, h.env, stdin, args...)
 }
 
-// child is a running command.
-type child struct {
-	tb    testing.TB
-	cmd   *exec.Cmd
-	stdin io.WriteCloser
-	done  chan struct{}
-
-	mu       sync.Mutex
-	out, err bytes.Buffer
-}
-
 // start runs a command whose input stays open, with the race detector if the test has it.
-func (h *home) start(args ...string) *child {
+func (h *home) start(args ...string) *harness.Child {
 	h.tb.Helper()
-	return h.startProgram(harness.Binary(h.tb), args...)
+	return harness.StartChild(h.tb, h.env, append([]string{harness.Binary(h.tb)}, args...)...)
 }
 
 // startPlain is start without the race detector, for tests that start many.
-func (h *home) startPlain(args ...string) *child {
+func (h *home) startPlain(args ...string) *harness.Child {
 	h.tb.Helper()
-	return h.startProgram(harness.Plain(h.tb), args...)
+	return harness.StartChild(h.tb, h.env, append([]string{harness.Plain(h.tb)}, args...)...)
 }
 
-func (h *home) startProgram(program string, args ...string) *child {
-	h.tb.Helper()
-	c := &child{tb: h.tb, cmd: exec.Command(program, args...), done: make(chan struct{})}
-	c.cmd.Env = append(subprocess.Environ(os.Environ()), h.env...)
-	c.cmd.Stdout, c.cmd.Stderr = writer{c, &c.out}, writer{c, &c.err}
-	var err error
-	if c.stdin, err = c.cmd.StdinPipe(); err == nil {
-		err = c.cmd.Start()
-	}
-	if err != nil {
-		h.tb.Fatal(err)
-	}
-	go func() {
-		_ = c.cmd.Wait() // the state says it all
-		close(c.done)
-	}()
-	h.tb.Cleanup(func() {
-		c.kill()
-		if strings.Contains(c.errors(), "DATA RACE") || h.tb.Failed() {
-			h.tb.Errorf("%s:\n%s\n%s", strings.Join(args, " "), c.output(), c.errors())
-		}
-	})
-	return c
-}
-
-type writer struct {
-	c  *child
-	to *bytes.Buffer
-}
-
-func (w writer) Write(p []byte) (int, error) {
-	w.c.mu.Lock()
-	defer w.c.mu.Unlock()
-	return w.to.Write(p)
-}
-
-func (c *child) output() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.String()
-}
-
-func (c *child) errors() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err.String()
-}
-
-func (c *child) kill() {
-	_ = c.cmd.Process.Kill() // it may have ended
-	<-c.done
-}
-
-// end closes the input and returns the status that it ends with.
-func (c *child) end() int {
-	c.tb.Helper()
-	_ = c.stdin.Close()
-	harness.Eventually(c.tb, "the command ends", func() bool {
-		select {
-		case <-c.done:
-			return true
-		default:
-			return false
-		}
-	})
-	return c.cmd.ProcessState.ExitCode()
-}
-
-// interrupt asks it to end, as Ctrl-C does.
-func (c *child) interrupt() int {
-	c.tb.Helper()
-	_ = c.cmd.Process.Signal(syscall.SIGINT)
-	return c.end()
-}
-
-func (c *child) typed(lines ...string) {
-	c.tb.Helper()
-	if _, err := io.WriteString(c.stdin, strings.Join(lines, "\n")+"\n"); err != nil {
-		c.tb.Fatal(err)
-	}
-}
-
-// shows waits for text in the output, n times.
-func (c *child) shows(text string, n int) {
-	c.tb.Helper()
-	harness.Eventually(c.tb, text+" is shown", func() bool { return strings.Count(c.output(), text) >= n })
+// interrupt asks a command to end, as Ctrl-C does, and returns its status.
+func interrupt(c *harness.Child) int {
+	c.Signal(syscall.SIGINT)
+	return c.End()
 }
 
 // texts are the messages of a log.

@@ -68,6 +68,7 @@ type Client struct {
 	last          holdline.State
 	accepted      map[string]int64 // of what was sent, the last seq by conversation
 	busy          int              // what commands began and is not done
+	unsent        UnsentError      // what became of messages that were not accepted
 	quit          bool
 	err           error // why it ended by itself
 }
@@ -246,9 +247,9 @@ func (c *Client) elsewhere() (messages int64, conversations int) {
 
 const noConversations = "No conversations yet. /new HANDLE begins one; /help lists the commands."
 
-// listed is a conversation as a line of the list.
-func (c *Client) listed(i int, v *Conversation) string {
-	line := fmt.Sprintf("%d  %s", i+1, c.name(v))
+// listed is a conversation as a line of the list, with the name cut to a number of cells.
+func (c *Client) listed(i int, v *Conversation, cells int) string {
+	line := fmt.Sprintf("%d  %s", i+1, clip(c.name(v), cells))
 	if v.Unread > 0 {
 		line += fmt.Sprintf("  (%d unread)", v.Unread)
 	}

@@ -53,6 +53,11 @@ func (c *Client) input(line string) (left string) {
 	return ""
 }
 
+// isMessage reports whether a line is to be sent, and no command.
+func isMessage(line string) bool {
+	return !strings.HasPrefix(line, "/") || strings.HasPrefix(line, "//")
+}
+
 // queue puts a message into the outbox. What cannot be kept stays typed.
 func (c *Client) queue(text string) string {
 	switch {

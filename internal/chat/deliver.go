@@ -48,10 +48,12 @@ func (c *Client) answered(e Entry, event holdline.Event, err error) {
 	}
 	var unconfirmed *holdline.UnconfirmedError
 	if errors.As(err, &unconfirmed) && unconfirmed.MaybeStored || e.earlier && hides(err) {
+		c.unsent.Uncertain++
 		c.face.say("It is not known whether this was sent, since you may not look any more: "+Escape(e.Text), Explain(err))
 		return
 	}
 	if event.Seq == 0 {
+		c.unsent.Refused++
 		c.face.say("Not sent: "+Escape(e.Text), Explain(err))
 		return
 	}

@@ -34,7 +34,7 @@ func Escape(s string) string {
 
 // escapeLines is Escape for a screen, where a line break may stay one.
 func escapeLines(s string) string {
-	lines := strings.Split(s, "\n")
+	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
 	for i := range lines {
 		lines[i] = Escape(strings.ReplaceAll(lines[i], "\t", "    "))
 	}

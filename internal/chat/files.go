@@ -8,16 +8,17 @@ import (
 	"syscall"
 )
 
-// writeFile replaces a file durably: afterwards it holds the old content or the new, also after a power cut.
+// writeFile replaces a file durably: it holds the old content or the new, also after a power cut, and the new once
+// writeFile has returned.
 func writeFile(path string, data []byte) error {
-	if err := replaceFile(path, data, true); err != nil {
+	if err := replaceFile(path, data); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
 }
 
-// replaceFile replaces a file as a whole; without sync a power cut may bring the old content back.
-func replaceFile(path string, data []byte, sync bool) (err error) {
+// replaceFile replaces a file as a whole.
+func replaceFile(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return err
@@ -28,8 +29,8 @@ func replaceFile(path string, data []byte, sync bool) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if err == nil && sync {
-		err = f.Sync()
+	if err == nil {
+		err = f.Sync() // before the rename, which else may be on disk before what it names
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 )
 
 // RunPlain is the client as lines in and lines out: messages begin with #SEQ, what the client itself says with a star.
-// At the end of the input it waits until all that was typed has been accepted or refused. It ends with ctx, too.
+// At the end of the input it waits until all that was typed has been accepted or refused. It ends with ctx, too. The error
+// is an *UnsentError if nothing else went wrong, and not all that it had to send was accepted.
 func RunPlain(ctx context.Context, o Options, in io.Reader, out io.Writer) (err error) {
 	c, err := New(ctx, o)
 	if err != nil {
@@ -40,10 +43,51 @@ func RunPlain(ctx context.Context, o Options, in io.Reader, out io.Writer) (err 
 			c.quit = true
 		}
 	}
-	if n := len(c.outbox.Entries()); n > 0 {
-		p.say(fmt.Sprintf("%d waiting in the outbox, sent next time.", n))
+	if c.unsent.Waiting = len(c.outbox.Entries()); c.unsent.Waiting > 0 {
+		p.say(fmt.Sprintf("%d waiting in the outbox, sent next time.", c.unsent.Waiting))
 	}
-	return errors.Join(c.err, p.err)
+	if err := errors.Join(c.err, p.err); err != nil {
+		return err
+	}
+	return c.unsent.orNil()
+}
+
+// UnsentError counts the messages that were not accepted, as an error.
+type UnsentError struct {
+	Refused   int // by the server or before, and not kept
+	Uncertain int // it will not be known
+	Waiting   int // in the outbox
+}
+
+func (u *UnsentError) Error() string {
+	var parts []string
+	for _, of := range []struct {
+		n    int
+		what string
+	}{{u.Refused, "not sent"}, {u.Uncertain, "perhaps sent"}, {u.Waiting, "waiting in the outbox"}} {
+		if of.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", of.n, of.what))
+		}
+	}
+	return "not all messages were accepted: " + strings.Join(parts, ", ")
+}
+
+// Outcome is the worst of them.
+func (u *UnsentError) Outcome() Outcome {
+	switch {
+	case u.Uncertain+u.Waiting > 0:
+		return Unknown
+	case u.Refused > 0:
+		return Refused
+	}
+	return Accepted
+}
+
+func (u *UnsentError) orNil() error {
+	if u.Outcome() == Accepted {
+		return nil
+	}
+	return u
 }
 
 // readLines reads lines to the end, which closes lines. It may stay in a read when the program ends.
@@ -80,11 +124,22 @@ func (p *plain) print(line string) {
 }
 
 func (p *plain) input(line string) {
+	if opens(line) { // no title shows to whom the next line goes if that comes to nothing
+		p.c.open = nil
+	}
 	before := len(p.c.outbox.Entries())
-	p.c.input(line)
+	if p.c.input(line) != "" && isMessage(line) {
+		p.c.unsent.Refused++ // no line stays typed here
+	}
 	if n := len(p.c.outbox.Entries()); n > before && p.c.last.Phase != holdline.Live {
 		p.say(fmt.Sprintf("%d waiting to be sent.", n))
 	}
+}
+
+// opens reports whether a line is a command that is to open a conversation, well said or not.
+func opens(line string) bool {
+	words := strings.Fields(line)
+	return len(words) > 0 && slices.Contains([]string{"/open", "/new", "/group"}, words[0])
 }
 
 func (p *plain) say(lines ...string) {
@@ -96,7 +151,7 @@ func (p *plain) say(lines ...string) {
 func (p *plain) list() {
 	list := p.c.renumber()
 	for i, v := range list {
-		p.say(p.c.listed(i, v))
+		p.say(p.c.listed(i, v, math.MaxInt))
 	}
 	if len(list) == 0 {
 		p.say(noConversations)

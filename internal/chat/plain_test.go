@@ -18,23 +18,23 @@ func TestLinesSurviveTheServer(t *testing.T) {
 	bob := server.SignUp("bob")
 	h := newHome(t, server)
 	ann := h.start("chat", "ann", "--sign-up")
-	ann.typed("/new bob", "one")
-	ann.shows(": one\n", 1)
+	ann.Type("/new bob", "one")
+	ann.Shows(": one\n", 1)
 	conversation := ""
 	for i := range 2 {
 		conversation = bob.At(server).Direct("ann")
 		text := fmt.Sprintf("from bob %d", i)
 		bob.At(server).MustSend(conversation, text[9:], text)
-		ann.shows(": "+text, 1)
+		ann.Shows(": "+text, 1)
 
 		server.Kill()
-		ann.shows("* Reconnecting", i+1)
-		ann.typed(fmt.Sprintf("away %d", i), fmt.Sprintf("//still away %d", i))
-		ann.shows("waiting to be sent", 2*i+2)
+		ann.Shows("* Reconnecting", i+1)
+		ann.Type(fmt.Sprintf("away %d", i), fmt.Sprintf("//still away %d", i))
+		ann.Shows("waiting to be sent", 2*i+2)
 		server = server.Again()
-		ann.shows(fmt.Sprintf(": /still away %d\n", i), 1)
+		ann.Shows(fmt.Sprintf(": /still away %d\n", i), 1)
 	}
-	if status := ann.end(); status != 0 {
+	if status := ann.End(); status != 0 {
 		t.Fatalf("status %d", status)
 	}
 	want := []string{"one", "from bob 0", "away 0", "/still away 0", "from bob 1", "away 1", "/still away 1"}
@@ -42,7 +42,7 @@ func TestLinesSurviveTheServer(t *testing.T) {
 		t.Errorf("the log holds %q", got)
 	}
 	var shown []string
-	for _, m := range regexp.MustCompile(`(?m)^#\d+ \S+ (?:ann|bob): (.*)$`).FindAllStringSubmatch(ann.output(), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^#\d+ \S+ (?:ann|bob): (.*)$`).FindAllStringSubmatch(ann.Output(), -1) {
 		shown = append(shown, m[1])
 	}
 	if !slices.Equal(shown, want) {
@@ -58,26 +58,26 @@ func TestTheOutboxOutlivesTheClient(t *testing.T) {
 	server.SignUp("ann")
 	h := newHome(t, server)
 	ann := h.start("chat", "ann", "--long-poll")
-	ann.typed("/new bob", "first")
-	ann.shows(": first", 1)
+	ann.Type("/new bob", "first")
+	ann.Shows(": first", 1)
 	conversation := bob.Direct("ann")
 	server.Kill()
-	ann.shows("* Reconnecting", 1)
+	ann.Shows("* Reconnecting", 1)
 	want := []string{"first"}
 	for i := range 20 {
 		text := fmt.Sprintf("line %d", i)
 		want = append(want, text)
-		ann.typed(text)
+		ann.Type(text)
 	}
-	ann.shows("20 waiting to be sent", 1)
-	ann.kill()
+	ann.Shows("20 waiting to be sent", 1)
+	ann.Kill()
 	if info, err := os.Stat(h.file(server, "ann.outbox")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the outbox: %v, %v", info, err)
 	}
 	again := h.start("chat", "ann") // while the server is still away
-	again.shows("* Reconnecting", 1)
+	again.Shows("* Reconnecting", 1)
 	server = server.Again()
-	if status := again.end(); status != 0 {
+	if status := again.End(); status != 0 {
 		t.Fatalf("status %d", status)
 	}
 	if got := texts(bob.At(server), conversation); !slices.Equal(got, want) {
@@ -95,8 +95,8 @@ func TestLinesTellWhatBecame(t *testing.T) {
 	cleo := server.SignUp("cleo")
 	h := newHome(t, server)
 	ann := h.start("chat", "ann", "--sign-up")
-	ann.typed(`/group "Road trip" bob cleo`, "a \x1b[31mred \u202e one")
-	ann.shows(`: a \u001b[31mred \u202e one`, 1)
+	ann.Type(`/group "Road trip" bob cleo`, "a \x1b[31mred \u202e one")
+	ann.Shows(`: a \u001b[31mred \u202e one`, 1)
 	group := ""
 	harness.Eventually(t, "bob sees the group", func() bool {
 		var list struct{ Conversations []struct{ ID, Title string } }
@@ -107,24 +107,24 @@ func TestLinesTellWhatBecame(t *testing.T) {
 		return group != ""
 	})
 	bob.Must(204, "POST", "/v1/acks", map[string]any{"read": map[string]int64{group: 2}}, nil)
-	ann.shows("* Read by bob up to #2.", 1)
+	ann.Shows("* Read by bob up to #2.", 1)
 	cleo.Must(204, "POST", "/v1/acks", map[string]any{"delivered": map[string]int64{group: 2}}, nil)
-	ann.shows("* Delivered to cleo up to #2.", 1)
-	ann.typed("/info 2", "/members", "/open nobody-of-this-name", "/nonsense")
-	ann.shows("* #2 accepted 20", 1)
-	ann.shows("* cleo: delivered 20", 1)
-	ann.shows("read not yet", 1)
-	ann.shows("* 3 in Road trip:", 1)
-	ann.shows("* That did not work: ", 1)
-	ann.shows("* There is no such command", 1)
+	ann.Shows("* Delivered to cleo up to #2.", 1)
+	ann.Type("/info 2", "/members", "/open nobody-of-this-name", "/nonsense")
+	ann.Shows("* #2 accepted 20", 1)
+	ann.Shows("* cleo: delivered 20", 1)
+	ann.Shows("read not yet", 1)
+	ann.Shows("* 3 in Road trip:", 1)
+	ann.Shows("* That did not work: ", 1)
+	ann.Shows("* There is no such command", 1)
 
 	// Elsewhere and unread, then opened and read.
 	direct := bob.Direct("ann")
-	ann.shows("* bob began a conversation: bob", 1)
+	ann.Shows("* bob began a conversation: bob", 1)
 	bob.MustSend(direct, "1", "psst")
-	ann.shows("* In bob, 1 unread: bob: psst", 1)
-	ann.typed("/list", "/open bob")
-	ann.shows("bob  (1 unread)  bob: psst", 1)
+	ann.Shows("* In bob, 1 unread: bob: psst", 1)
+	ann.Type("/list", "/open bob")
+	ann.Shows("bob  (1 unread)  bob: psst", 1)
 	harness.Eventually(t, "it is read", func() bool {
 		var r struct {
 			ReadCount int `json:"read_count"`
@@ -132,7 +132,7 @@ func TestLinesTellWhatBecame(t *testing.T) {
 		bob.Must(200, "GET", "/v1/conversations/"+direct+"/messages/2/receipts", nil, &r)
 		return r.ReadCount == 1
 	})
-	if status := ann.end(); status != 0 {
+	if status := ann.End(); status != 0 {
 		t.Errorf("status %d", status)
 	}
 	// The same session again, without a password; then it is ended.
@@ -176,7 +176,7 @@ func TestAnEndedSessionEndsTheClient(t *testing.T) {
 	other := server.SignUp("ann")
 	h := newHome(t, server)
 	ann := h.startPlain("chat", "ann")
-	ann.shows("* Connected", 1)
+	ann.Shows("* Connected", 1)
 	var list struct {
 		Sessions []struct {
 			ID      string
@@ -189,9 +189,9 @@ func TestAnEndedSessionEndsTheClient(t *testing.T) {
 			other.Must(204, "DELETE", "/v1/sessions/"+s.ID, nil, nil)
 		}
 	}
-	<-ann.done
-	if status := ann.end(); status != 1 || !strings.Contains(ann.errors(), "the session has ended") {
-		t.Errorf("status %d: %s", status, ann.errors())
+	<-ann.Exited()
+	if status := ann.End(); status != 1 || !strings.Contains(ann.Errors(), "the session has ended") {
+		t.Errorf("status %d: %s", status, ann.Errors())
 	}
 	if _, err := os.Stat(h.file(server, "ann.session")); !os.IsNotExist(err) {
 		t.Errorf("the session is still kept: %v", err)
@@ -209,13 +209,13 @@ func TestTheClientIsKilledWhileItSends(t *testing.T) {
 	shown := 0
 	for round := range 3 {
 		ann := h.startPlain("chat", "ann")
-		ann.typed("/open bob")
+		ann.Type("/open bob")
 		for i := range 40 {
-			ann.typed(fmt.Sprintf("%d.%02d", round, i))
+			ann.Type(fmt.Sprintf("%d.%02d", round, i))
 		}
-		ann.shows(fmt.Sprintf(": %d.%02d\n", round, 5+7*round), 1)
-		ann.kill()
-		shown += len(regexp.MustCompile(`(?m)^#.*ann: \d`).FindAllString(ann.output(), -1))
+		ann.Shows(fmt.Sprintf(": %d.%02d\n", round, 5+7*round), 1)
+		ann.Kill()
+		shown += len(regexp.MustCompile(`(?m)^#.*ann: \d`).FindAllString(ann.Output(), -1))
 	}
 	if r := h.run("", "chat", "ann"); r.Status != 0 {
 		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
@@ -243,12 +243,12 @@ func TestOneChatAtATime(t *testing.T) {
 	server := harness.Start(t, quick)
 	h := newHome(t, server)
 	ann := h.startPlain("chat", "ann", "--sign-up")
-	ann.shows("* Connected", 1)
+	ann.Shows("* Connected", 1)
 	if r := h.run("", "chat", "ann"); r.Status != 1 || !strings.Contains(r.Stderr, "another chat of ann") {
 		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
 	}
-	if status := ann.interrupt(); status != 0 {
-		t.Errorf("status %d: %s", status, ann.errors())
+	if status := interrupt(ann); status != 0 {
+		t.Errorf("status %d: %s", status, ann.Errors())
 	}
 	for _, wrong := range [][]string{
 		{"chat", "Ann"}, {"chat", "a/b"}, {"chat", "ann", "--sign-up", "--sign-out"},

@@ -94,6 +94,7 @@ func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		s.width, s.height = max(20, m.Width), max(5, m.Height)
 		s.input.Width = s.width - len(s.input.Prompt) - 1
+		s.input.SetCursor(s.input.Position()) // which makes the part that is shown fit
 	case tea.KeyMsg:
 		cmd = s.key(m)
 	}
@@ -114,7 +115,7 @@ func (s *screen) key(k tea.KeyMsg) (cmd tea.Cmd) {
 	case tea.KeyEnter:
 		s.enter()
 	case tea.KeyTab, tea.KeyEsc:
-		s.listing = !s.listing || s.c.open == nil
+		s.turn(!s.listing || s.c.open == nil)
 		s.seen()
 	case tea.KeyUp:
 		s.move(1)
@@ -127,6 +128,9 @@ func (s *screen) key(k tea.KeyMsg) (cmd tea.Cmd) {
 	case tea.KeyCtrlT:
 		s.c.command("info", nil)
 	default:
+		// A word that comes at once, over a slow line for instance, must not be taken for the key of its name: End, Home,
+		// Delete. What is marked as pasted never is.
+		k.Paste = k.Paste || k.Type == tea.KeyRunes && !k.Alt
 		s.input, cmd = s.input.Update(k)
 	}
 	return cmd
@@ -143,8 +147,8 @@ func (s *screen) shown() *Conversation {
 func (s *screen) enter() {
 	line := s.input.Value()
 	if line == "" {
-		if v := s.c.conversations[s.chosen]; s.shown() == nil && v != nil {
-			s.c.openConversation(v)
+		if list := s.c.renumber(); s.shown() == nil && len(list) > 0 {
+			s.c.openConversation(list[s.marked(list)])
 		}
 		return
 	}
@@ -158,14 +162,18 @@ func (s *screen) enter() {
 	s.seen()
 }
 
+// marked is which of the list is marked: the one that was chosen, or the first as long as none was.
+func (s *screen) marked(list []*Conversation) int {
+	return max(0, slices.IndexFunc(list, func(v *Conversation) bool { return v.ID == s.chosen }))
+}
+
 // move goes up by lines, or in the list.
 func (s *screen) move(lines int) {
 	v := s.shown()
 	if v == nil {
 		list := s.c.renumber()
 		if len(list) > 0 {
-			i := slices.IndexFunc(list, func(v *Conversation) bool { return v.ID == s.chosen })
-			s.chosen = list[min(max(0, i-lines), len(list)-1)].ID
+			s.chosen = list[min(max(0, s.marked(list)-lines), len(list)-1)].ID
 		}
 		return
 	}
@@ -186,6 +194,14 @@ func (s *screen) seen() {
 	}
 }
 
+// turn shows the list, or leaves it: what was said beside it has been seen then, and would only take its room.
+func (s *screen) turn(listing bool) {
+	if s.listing && !listing {
+		s.notes = slices.DeleteFunc(s.notes, func(n note) bool { return n.conversation == "" })
+	}
+	s.listing = listing
+}
+
 func (s *screen) list() {
 	s.listing, s.up = true, 0
 	if list := s.c.renumber(); s.c.conversations[s.chosen] == nil && len(list) > 0 {
@@ -198,7 +214,8 @@ func (s *screen) keys() []string {
 }
 
 func (s *screen) opened(v *Conversation) {
-	s.listing, s.up, s.chosen = false, 0, v.ID
+	s.up, s.chosen = 0, v.ID
+	s.turn(false)
 	s.seen()
 }
 

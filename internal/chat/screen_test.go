@@ -167,3 +167,25 @@ func TestTheScreenAsksForThePassword(t *testing.T) {
 		t.Error("the password is on the screen")
 	}
 }
+
+// The first conversation of all comes while the list is shown: it is marked, and Enter opens what is marked. Words that
+// come all at once are text, also those that are names of keys.
+func TestTheScreenOfSomebodyNew(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, quick)
+	server.SignUp("ann")
+	bob := server.SignUp("bob")
+	s := newHome(t, server).terminal(t, nil, "chat", "ann")
+	s.shows(`No conversations yet[^─]*\n── connected`)
+	conversation := bob.Direct("ann")
+	bob.MustSend(conversation, "1", "welcome")
+	s.shows(`(?m)^> 1  bob  \(1 unread\)  bob: welcome$`)
+	s.must("send-keys", "Enter")
+	s.shows(`(?m)^── bob ─[^>]*bob: welcome\n── connected`)
+	words := "go home and delete the left end, up and down with backspace end"
+	s.typed(words)
+	s.shows(`(?m)^\d\d:\d\d ann: go .*✓$`)
+	if got := texts(bob, conversation); got[len(got)-1] != words {
+		t.Errorf("the log ends with %q", got[len(got)-1])
+	}
+}

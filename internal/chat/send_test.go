@@ -150,10 +150,10 @@ func TestTailGoesOnWhereItWas(t *testing.T) {
 				server = server.Again()
 			}
 		}
-		tail.shows(fmt.Sprintf(`"text":"%d-4"`, round), round%2+1)
-		tail.kill()
+		tail.Shows(fmt.Sprintf(`"text":"%d-4"`, round), round%2+1)
+		tail.Kill()
 		var l line
-		for _, text := range strings.Split(strings.TrimSpace(tail.output()), "\n") {
+		for _, text := range strings.Split(strings.TrimSpace(tail.Output()), "\n") {
 			l = line{}
 			if err := json.Unmarshal([]byte(text), &l); err != nil {
 				t.Fatalf("%q: %v", text, err)
@@ -169,11 +169,11 @@ func TestTailGoesOnWhereItWas(t *testing.T) {
 	for _, id := range conversations {
 		bob.At(server).MustSend(id, "end", "end")
 	}
-	tail.shows(`"text":"end"`, 2)
-	if status := tail.interrupt(); status != 0 {
-		t.Errorf("status %d: %s", status, tail.errors())
+	tail.Shows(`"text":"end"`, 2)
+	if status := interrupt(tail); status != 0 {
+		t.Errorf("status %d: %s", status, tail.Errors())
 	}
-	for _, text := range strings.Split(strings.TrimSpace(tail.output()), "\n") {
+	for _, text := range strings.Split(strings.TrimSpace(tail.Output()), "\n") {
 		var l line
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
 			t.Fatalf("%q: %v", text, err)
@@ -194,9 +194,9 @@ func TestTailGoesOnWhereItWas(t *testing.T) {
 	}
 	// Columns, one conversation, and a place that belongs to another reader.
 	tail = h.start("tail", "--conversation", conversations[0], "--from-start", "--long-poll")
-	tail.shows("\tmessage\t", 20)
-	if status := tail.interrupt(); status != 0 {
-		t.Errorf("status %d: %s", status, tail.errors())
+	tail.Shows("\tmessage\t", 20)
+	if status := interrupt(tail); status != 0 {
+		t.Errorf("status %d: %s", status, tail.Errors())
 	}
 	if r := h.run("", "tail", "--conversation", conversations[0], "--state", state); r.Status != 1 || !strings.Contains(r.Stderr, "another reader") {
 		t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)

@@ -41,6 +41,7 @@ func Tail(ctx context.Context, o TailOptions) error {
 	if err != nil {
 		return err
 	}
+	defer at.close() //nolint:errcheck // what was written is there, or its write has failed
 	t := &tail{o: o, at: at}
 	follow := holdline.FollowOptions{
 		Conversation: o.Conversation, Cursor: at.Cursor, Positions: at.Positions, FromStart: at.FromStart,
@@ -60,8 +61,7 @@ func Tail(ctx context.Context, o TailOptions) error {
 			return err
 		}
 	}
-	at.synced = time.Time{}
-	return at.save(time.Now())
+	return errors.Join(at.close(), at.save(time.Now())) // closed, it is written anew
 }
 
 type tail struct {

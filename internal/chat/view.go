@@ -122,14 +122,14 @@ func (s *screen) listLines(height int) []string {
 		lines = append(lines, noConversations)
 	}
 	room := max(1, height-len(notes)-len(lines))
-	at := max(0, slices.IndexFunc(list, func(v *Conversation) bool { return v.ID == s.chosen }))
+	at := s.marked(list)
 	from := max(0, min(at-room/2, len(list)-room))
 	for i := from; i < min(len(list), from+room); i++ {
 		mark := "  "
 		if i == at {
 			mark = "> "
 		}
-		lines = append(lines, mark+s.c.listed(i, list[i]))
+		lines = append(lines, mark+s.c.listed(i, list[i], s.width/2)) // what is unread has room behind it
 	}
 	return append(lines, notes...)
 }

@@ -142,8 +142,8 @@ func TestAnswers(t *testing.T) {
 					t.Errorf("request %d of %q has no %q", i+1, asked, part)
 				}
 			}
-			if strings.Contains(client.stderr.String(), "\x1b") {
-				t.Errorf("what the server says reaches the terminal: %q", client.stderr)
+			if strings.Contains(client.Errors(), "\x1b") {
+				t.Errorf("what the server says reaches the terminal: %q", client.Errors())
 			}
 		})
 	}
@@ -169,7 +169,7 @@ func TestEndings(t *testing.T) {
 			f := script(t, c.answer)
 			client := follow(t, name, f.args(t, sanitized, c.args...)...)
 			if status := client.exit(); status != c.status {
-				t.Errorf("status %d instead of %d: %s", status, c.status, client.stderr)
+				t.Errorf("status %d instead of %d: %s", status, c.status, client.Errors())
 			}
 		})
 	}

@@ -1,7 +1,6 @@
 package devices
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"net"
@@ -9,21 +8,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-)
 
-// maxLine is the longest line that a client prints: 16 KiB of text, escaped.
-const maxLine = 128 << 10
+	"holdline/internal/harness"
+)
 
 // follower is a client that prints lines as events come.
 type follower struct {
-	t      *testing.T
-	name   string
-	argv   []string
-	cmd    *exec.Cmd
-	stderr *bytes.Buffer
-	lines  chan string
-	ended  chan struct{}
+	*harness.Child
+
+	t     *testing.T
+	name  string
+	argv  []string
+	taken int // lines of the Child
 
 	got      []string // without the lines "# complete to" and "# missing"
 	complete string   // the last of the former
@@ -35,50 +31,18 @@ func follow(t *testing.T, name string, argv ...string) *follower {
 	t.Helper()
 	f := &follower{t: t, name: name, argv: argv}
 	f.start()
-	t.Cleanup(func() {
-		f.kill()
-		if t.Failed() && f.stderr.Len() > 0 {
-			t.Logf("%s: %.4000s", name, f.stderr)
-		}
-	})
 	return f
 }
 
 func (f *follower) start() {
 	f.t.Helper()
-	f.cmd = exec.Command(f.argv[0], f.argv[1:]...)
-	if f.stderr == nil {
-		f.stderr = &bytes.Buffer{}
-	}
-	f.cmd.Stderr = f.stderr
-	stdout, err := f.cmd.StdoutPipe()
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if err := f.cmd.Start(); err != nil {
-		f.t.Fatal(err)
-	}
-	lines, ended := make(chan string, 1<<16), make(chan struct{})
-	f.lines, f.ended = lines, ended
-	go func() {
-		defer close(ended)
-		defer close(lines)
-		scanner := bufio.NewScanner(stdout)
-		scanner.Buffer(nil, maxLine)
-		for scanner.Scan() {
-			lines <- scanner.Text()
-		}
-	}()
+	f.Child, f.taken = harness.StartChild(f.t, nil, f.argv...), 0
 }
 
 // kill ends it at once (SIGKILL) and takes what it has printed.
 func (f *follower) kill() {
-	_ = f.cmd.Process.Kill() // it may have ended
-	for line := range f.lines {
-		f.take(line)
-	}
-	<-f.ended
-	_ = f.cmd.Wait() // as it was killed
+	f.Kill()
+	f.takeAll()
 }
 
 // restart kills it and starts it again.
@@ -87,6 +51,14 @@ func (f *follower) restart() {
 	f.kill()
 	f.again = append(f.again, len(f.got))
 	f.start()
+}
+
+// takeAll takes the lines that have come.
+func (f *follower) takeAll() {
+	for _, line := range f.Lines(f.taken) {
+		f.taken++
+		f.take(line)
+	}
 }
 
 func (f *follower) take(line string) {
@@ -104,31 +76,36 @@ func (f *follower) take(line string) {
 // until reads lines until the condition holds.
 func (f *follower) until(what string, holds func() bool) {
 	f.t.Helper()
-	overdue := time.After(patience)
-	for !holds() {
+	harness.Eventually(f.t, f.name+" comes to this: "+what, func() bool {
+		var ended bool
 		select {
-		case line, ok := <-f.lines:
-			if !ok {
-				f.t.Fatalf("%s ended before this: %s\n%s", f.name, what, f.stderr)
-			}
-			f.take(line)
-		case <-overdue:
-			f.t.Fatalf("%s does not come to this: %s; its last lines: %.2000q", f.name, what, f.got[max(0, len(f.got)-3):])
+		case <-f.Exited():
+			ended = true
+		default:
 		}
-	}
+		for _, line := range f.Lines(f.taken) {
+			if holds() {
+				return true
+			}
+			f.taken++
+			f.take(line)
+		}
+		if holds() {
+			return true
+		}
+		if ended {
+			f.t.Fatalf("%s ended before this: %s", f.name, what)
+		}
+		return false
+	})
 }
 
 // exit waits for its end and returns the status.
 func (f *follower) exit() int {
 	f.t.Helper()
-	overdue := time.AfterFunc(patience, func() { _ = f.cmd.Process.Kill() }) // ended already, at worst
-	defer overdue.Stop()
-	for line := range f.lines {
-		f.take(line)
-	}
-	<-f.ended
-	_ = f.cmd.Wait() // its status says it
-	return f.cmd.ProcessState.ExitCode()
+	status := f.Wait()
+	f.takeAll()
+	return status
 }
 
 // once is what it has printed. A client that was killed between printing and

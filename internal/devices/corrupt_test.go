@@ -70,11 +70,11 @@ func TestCorruptAnswers(t *testing.T) {
 			client := follow(t, "corrupt", f.args(t, sanitized, args...)...)
 			select {
 			case <-enough:
-			case <-client.ended: // an answer said so
+			case <-client.Exited(): // an answer said so
 			case <-time.After(3 * time.Second): // or that it should wait
 			}
 			client.kill()
-			if said := client.stderr.String(); strings.Contains(said, "Sanitizer") || strings.Contains(said, "runtime error") {
+			if said := client.Errors(); strings.Contains(said, "Sanitizer") || strings.Contains(said, "runtime error") {
 				t.Fatal(said)
 			}
 			for _, line := range client.got {

@@ -7,15 +7,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"holdline/internal/harness"
 )
-
-// patience bounds every wait for something that must happen soon.
-const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -54,10 +54,10 @@ func (g *group) typeScript(handle, token string) client {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	p := start(g.t, []string{"HOLDLINE_URL=" + g.server.URL, "HOLDLINE_TOKEN=" + token, "HOLDLINE_CONVERSATION=" + g.id},
+	p := harness.StartChild(g.t, []string{"HOLDLINE_URL=" + g.server.URL, "HOLDLINE_TOKEN=" + token, "HOLDLINE_CONVERSATION=" + g.id},
 		npx, "--yes", "--package=node@22", "--", "node", "--disable-warning=ExperimentalWarning", filepath.Join(dir, "test", "participant.ts"))
-	return client{handle, p.write, func() ([]said, error) {
-		return p.shown(func(line string) (said, bool) {
+	return client{handle, func(text string) error { return p.Write(text) }, func() ([]said, error) {
+		return shown(p, func(line string) (said, bool) {
 			var e harness.Event
 			if err := json.Unmarshal([]byte(line), &e); err != nil || e.ConversationID != g.id {
 				return said{who: line}, true // which no log holds

@@ -78,10 +78,10 @@ func (g *group) device(handle, token string) client {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	p := start(g.t, nil, program, host, port, token, "follow", "--sse", "--conversation", g.id)
+	p := harness.StartChild(g.t, nil, program, host, port, token, "follow", "--sse", "--conversation", g.id)
 	return client{handle, func(text string) error {
 		return g.send(-1, nil, "", program, host, port, token, "send", g.id, text)
-	}, func() ([]said, error) { return p.shown(g.textLine) }}
+	}, func() ([]said, error) { return shown(p, g.textLine) }}
 }
 
 // curl are the scripts of examples/sh, run as cron runs them.
@@ -92,9 +92,9 @@ func (g *group) curl(handle, token string) client {
 		g.t.Fatal(err)
 	}
 	env := []string{"HOLDLINE_URL=" + g.server.URL, "HOLDLINE_DIR=" + dir}
-	p := start(g.t, env, shell, g.example("sh/holdline-tail"), filepath.Join(dir, "cursor"), g.id)
+	p := harness.StartChild(g.t, env, shell, g.example("sh/holdline-tail"), filepath.Join(dir, "cursor"), g.id)
 	const later = 75 // it is kept, and what the next run without arguments sends
 	return client{handle, func(text string) error {
 		return g.send(later, env, text, shell, g.example("sh/holdline-send"), g.id)
-	}, func() ([]said, error) { return p.shown(g.textLine) }}
+	}, func() ([]said, error) { return shown(p, g.textLine) }}
 }

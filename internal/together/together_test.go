@@ -86,10 +86,10 @@ func TestSixKindsOfClient(t *testing.T) {
 			t.Errorf("%s: sending %q: %v", c.handle, text, err)
 		}
 		if n == messages/3 || n == 2*messages/3 {
-			harness.Eventually(t, "the terminal is connected", func() bool { return screen.count("* Connected") > kills })
+			harness.Eventually(t, "the terminal is connected", func() bool { return count(screen, "* Connected") > kills })
 			g.server.Kill()
 			kills++
-			harness.Eventually(t, "the terminal says that it reconnects", func() bool { return screen.count("* Reconnecting") >= kills })
+			harness.Eventually(t, "the terminal says that it reconnects", func() bool { return count(screen, "* Reconnecting") >= kills })
 			g.server = g.server.Again()
 		}
 	}

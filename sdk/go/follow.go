@@ -100,7 +100,8 @@ type Update struct {
 	Head int64
 	// Cursor is where to go on once this update has been dealt with. It may stay the same over several updates of the
 	// inbox; with Positions beside it nothing is given twice even so. It is empty as long as only beginning again leaves
-	// nothing out: from the snapshot to the last event of the page that came with it.
+	// nothing out: from the snapshot to the last event of the page that came with it. A snapshot beside which there are
+	// receipts only, no events, has that page's cursor, and the receipts among its own.
 	Cursor string
 }
 
@@ -140,7 +141,8 @@ func (e *EndError) Unwrap() error { return e.Problem }
 //
 // It is an iterator and no channel or callback, because a loop body that takes its time is the backpressure that
 // keeps memory bounded, its end closes the connection, and it needs no lock: all runs in the loop's own goroutine. The
-// one error comes last: *EndError, *Problem for options that the server refuses, or the context's.
+// one error comes last: *EndError, *Problem for options that the server refuses, *MalformedError at what cannot be read
+// however often it is asked for, or the context's.
 //
 // Each range over it begins anew from the options.
 func (c *Client) Follow(ctx context.Context, o FollowOptions) iter.Seq2[Update, error] {
@@ -172,6 +174,8 @@ type follower struct {
 	fallbacks   int       // how often in a row polls worked where a stream had brought nothing
 	streamAgain time.Time // when to try one again, by the monotonic clock; zero until a poll has worked
 	behind      int64     // the head that the last heartbeat told, if it was above the place
+	bad         *MalformedError
+	badTimes    int // how often in a row bad came
 }
 
 func newFollower(c *Client, o FollowOptions, yield func(Update, error) bool) *follower {
@@ -235,6 +239,12 @@ func (f *follower) run(ctx context.Context) error {
 		}
 		if f.failures++; f.live {
 			f.failures = 1
+		}
+		var bad *MalformedError
+		if errors.As(err, &bad) {
+			if f.failures = f.again(bad); f.failures == malformedTries {
+				return bad
+			}
 		}
 		if f.change(err) {
 			continue

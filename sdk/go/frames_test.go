@@ -64,6 +64,28 @@ func TestASilentStreamIsGivenUp(t *testing.T) {
 	}
 }
 
+// A frame without an end is not asked for again and again, as long as it is the same.
+func TestAFrameThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	body := io.MultiReader(strings.NewReader("data: 1\n\ndata: "), &endless{})
+	f := newFollower(nil, FollowOptions{Cursor: "c"}, nil)
+	_, err := io.Copy(io.Discard, newWholeFrames(io.NopCloser(body), time.Minute))
+	var bad *MalformedError
+	if !errors.As(f.streamEnded(err), &bad) || bad.Cursor != "c" || !errors.Is(bad, errFrame) {
+		t.Fatalf("%v", err)
+	}
+}
+
+// endless is a reader of x without an end.
+type endless struct{}
+
+func (*endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
 // What follows a place is judged by its seqs.
 func TestPositions(t *testing.T) {
 	t.Parallel()

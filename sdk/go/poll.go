@@ -17,14 +17,17 @@ const (
 // errTryStream says that it is time to try a stream once more.
 var errTryStream = errors.New("holdline: a stream is tried again")
 
-// page is what a poll brings, of either kind.
-type page struct {
-	events   []Event
-	receipts []InboxReceipt
-	snapshot *InboxSnapshot
-	cursor   string
-	head     int64 // 0: not told
-	more     bool
+// errNoCursor is an answer that has the form of JSON and nothing else of the server's.
+var errNoCursor = errors.New("holdline: an answer without a cursor")
+
+// wirePage is what a poll brings, an EventPage or an InboxPage.
+type wirePage struct {
+	Events   []entry        `json:"events"`
+	Receipts []InboxReceipt `json:"receipts"`
+	Snapshot *InboxSnapshot `json:"snapshot"`
+	Cursor   string         `json:"cursor"`
+	LastSeq  int64          `json:"last_seq"` // 0: not told
+	More     bool           `json:"more"`
 }
 
 // poll follows by asking again and again, until an answer fails.
@@ -47,7 +50,7 @@ func (f *follower) poll(ctx context.Context) error {
 		}
 		// An answer that is held back is worth asking for at once. One that is empty and comes too early is of a server
 		// that goes down, or of something in between.
-		if len(p.events)+len(p.receipts) > 0 || p.more || p.snapshot != nil || wait == 0 || time.Since(began) > time.Duration(wait)*time.Second/2 {
+		if len(p.Events)+len(p.Receipts) > 0 || p.More || p.Snapshot != nil || wait == 0 || time.Since(began) > time.Duration(wait)*time.Second/2 {
 			hasty = 0
 		} else if hasty++; hasty > 1 {
 			if err := pause(ctx, f.o.Pace.after(hasty-1, 0)); err != nil {
@@ -63,7 +66,7 @@ func (f *follower) poll(ctx context.Context) error {
 }
 
 // ask makes one poll.
-func (f *follower) ask(ctx context.Context, wait int) (*page, error) {
+func (f *follower) ask(ctx context.Context, wait int) (*wirePage, error) {
 	var req *http.Request
 	var err error
 	if f.o.Conversation != "" {
@@ -83,22 +86,19 @@ func (f *follower) ask(ctx context.Context, wait int) (*page, error) {
 		return nil, err
 	}
 	f.hint = a.retryAfter()
-	if f.o.Conversation != "" {
-		var p EventPage
-		if err := a.decode(&p); err != nil {
-			return nil, f.refusedCursor(err)
-		}
-		return &page{events: p.Events, cursor: p.Cursor, head: p.LastSeq, more: p.More}, nil
-	}
-	var p InboxPage
-	if err := a.decode(&p); err != nil {
+	p := &wirePage{}
+	if err := f.decode(a, p); err != nil {
 		return nil, f.refusedCursor(err)
 	}
-	one := &page{events: p.Events, receipts: p.Receipts, cursor: p.Cursor, more: p.More}
-	if f.cursor == "" {
-		one.snapshot = &p.Snapshot
+	if p.Cursor == "" {
+		return nil, errNoCursor
 	}
-	return one, nil
+	if f.o.Conversation != "" || f.cursor != "" {
+		p.Snapshot = nil
+	} else if p.Snapshot == nil {
+		p.Snapshot = &InboxSnapshot{}
+	}
+	return p, nil
 }
 
 // optional is a parameter that is left out where it is zero.
@@ -110,49 +110,64 @@ func optional[T comparable](v T) *T {
 }
 
 // takePage deals with one answer. The cursor of an inbox counts only once all of it has been dealt with.
-func (f *follower) takePage(ctx context.Context, p *page) error {
-	if p.cursor == "" {
-		return errors.New("holdline: an answer without a cursor")
-	}
-	if p.snapshot != nil {
-		behind := p.cursor
-		if len(p.events)+len(p.receipts) > 0 {
+func (f *follower) takePage(ctx context.Context, p *wirePage) error {
+	if p.Snapshot != nil {
+		behind := p.Cursor
+		if len(p.Events) > 0 {
 			behind = "" // that is behind those, too
 		}
-		if err := f.takeSnapshot(p.snapshot, behind); err != nil {
+		showReceipts(p.Snapshot, p.Receipts)
+		if err := f.takeSnapshot(p.Snapshot, behind); err != nil {
 			return err
 		}
 	}
-	for i := range p.events {
-		e := &p.events[i]
-		behind := f.place(through(e), p.cursor)
-		if i == len(p.events)-1 && len(p.receipts) == 0 {
-			behind = p.cursor
+	for i := range p.Events {
+		e := &p.Events[i]
+		behind := f.place(through(&e.Event), p.Cursor)
+		if i == len(p.Events)-1 && len(p.Receipts) == 0 {
+			behind = p.Cursor
 		}
 		if err := f.takeEvent(ctx, e, behind); err != nil {
 			return err
 		}
 	}
-	for i := range p.receipts {
-		if i == len(p.receipts)-1 {
-			f.cursor = p.cursor
+	for i := range p.Receipts {
+		if i == len(p.Receipts)-1 {
+			f.cursor = p.Cursor
 		}
-		r := &p.receipts[i]
+		r := &p.Receipts[i]
 		if err := f.emit(Update{Kind: KindReceipt, ConversationID: r.ConversationId, Receipt: *r}); err != nil {
 			return err
 		}
 	}
-	if len(p.events)+len(p.receipts) > 0 || f.cursor == p.cursor && f.o.Conversation == "" {
+	if len(p.Events)+len(p.Receipts) > 0 || f.cursor == p.Cursor && f.o.Conversation == "" {
 		return nil
 	}
-	f.cursor = p.cursor
+	f.cursor = p.Cursor
 	if id := f.o.Conversation; id != "" {
-		if seq, ok := seqOf(p.cursor); ok {
+		if seq, ok := seqOf(p.Cursor); ok {
 			f.at.reach(id, seq)
 		}
-		return f.emit(Update{Kind: KindProgress, ConversationID: id, Head: p.head})
+		return f.emit(Update{Kind: KindProgress, ConversationID: id, Head: p.LastSeq})
 	}
 	return f.emit(Update{Kind: KindProgress})
+}
+
+// showReceipts puts the receipts of a page into its snapshot, since the cursor that is given with it covers them: who
+// keeps the two and stops there has them. They are not older.
+func showReceipts(s *InboxSnapshot, receipts []InboxReceipt) {
+	type whose struct{ conversation, user string }
+	shown := make(map[whose]int, len(s.Receipts))
+	for i := range s.Receipts {
+		shown[whose{s.Receipts[i].ConversationId, s.Receipts[i].UserId}] = i
+	}
+	for i := range receipts {
+		if at, ok := shown[whose{receipts[i].ConversationId, receipts[i].UserId}]; ok {
+			s.Receipts[at] = receipts[i]
+		} else {
+			s.Receipts = append(s.Receipts, receipts[i])
+		}
+	}
 }
 
 // readMessages begins with one conversation as it is now. The cursor of that answer leaves no gap to the log.
@@ -167,8 +182,11 @@ func (f *follower) readMessages(ctx context.Context) error {
 	}
 	f.hint = a.retryAfter()
 	var p MessagePage
-	if err := a.decode(&p); err != nil {
+	if err := f.decode(a, &p); err != nil {
 		return err
+	}
+	if p.Cursor == "" {
+		return errNoCursor
 	}
 	f.cursor = p.Cursor
 	if seq, ok := seqOf(p.Cursor); ok {

@@ -52,7 +52,11 @@ func (a answer) decode(v any) error {
 	if err != nil || kind != "application/json" || a.status != http.StatusOK && a.status != http.StatusCreated {
 		return a.failure()
 	}
-	return json.Unmarshal(a.body, v)
+	err = json.Unmarshal(a.body, v)
+	if err != nil && json.Valid(a.body) {
+		return &shapeError{err}
+	}
+	return err
 }
 
 // retryAfter is how long the answer asks to wait; 0 if it does not. RFC 9110 section 10.2.3 allows a date too, which

@@ -49,6 +49,9 @@ func (f *follower) streamEnded(err error) error {
 		f.hint = refused.answer.retryAfter()
 		return f.refusedCursor(err)
 	}
+	if errors.Is(err, errFrame) {
+		return f.malformed("frame", err)
+	}
 	return err
 }
 
@@ -80,26 +83,29 @@ func (f *follower) takeFrame(ctx context.Context, m *sse.Event) error {
 	case "receipt":
 		var r InboxReceipt
 		if err := json.Unmarshal(m.Data, &r); err != nil {
-			return err
+			return f.malformed("receipt", err)
 		}
 		f.alive()
 		return f.emit(Update{Kind: KindReceipt, ConversationID: r.ConversationId, Receipt: r})
 	case "snapshot":
 		var s InboxSnapshot
 		if err := json.Unmarshal(m.Data, &s); err != nil {
-			return err
+			return f.malformed("snapshot", err)
 		}
 		f.alive()
 		return f.takeSnapshot(&s, string(m.ID))
 	}
-	var e Event
+	var e entry
 	if len(m.Data) > 0 {
 		if err := json.Unmarshal(m.Data, &e); err != nil {
-			return err
+			return f.malformed("event", err)
 		}
 		f.alive()
 	}
-	if e.ConversationId == "" || e.Seq < 1 {
+	if !e.placed() {
+		if e.bad != nil && hasSeq(m.Data) {
+			return f.malformedEvent(&e)
+		}
 		// No entry of a log: of a kind that is not known here. The client hands it on with the last id if it has none.
 		if id := string(m.ID); id != "" {
 			f.cursor = id
@@ -113,7 +119,7 @@ func (f *follower) takeFrame(ctx context.Context, m *sse.Event) error {
 func (f *follower) takeEnding(m *sse.Event) error {
 	var p Problem
 	if err := json.Unmarshal(m.Data, &p); err != nil || p.Code == "" {
-		return fmt.Errorf("holdline: an ending without a reason: %.200q", m.Data)
+		return f.malformed("ending", fmt.Errorf("no reason in %.200q", m.Data))
 	}
 	switch {
 	case string(m.Event) == "reset":
@@ -133,7 +139,7 @@ func (f *follower) takeHeartbeat(ctx context.Context, m *sse.Event) error {
 		LastSeq int64 `json:"last_seq"`
 	}
 	if err := json.Unmarshal(m.Data, &beat); err != nil {
-		return err
+		return f.malformed("heartbeat", err)
 	}
 	id := f.o.Conversation
 	at, known := f.at[id]
@@ -167,24 +173,30 @@ func (f *follower) takeSnapshot(s *InboxSnapshot, cursor string) error {
 
 // takeEvent gives an entry of a log to the application if it is the next, after what was missing before it. cursor is
 // the place behind it; empty where that is not known.
-func (f *follower) takeEvent(ctx context.Context, e *Event, cursor string) error {
-	if f.at.judge(e) == beyond {
+func (f *follower) takeEvent(ctx context.Context, e *entry, cursor string) error {
+	if f.at.judge(&e.Event) == beyond {
 		if err := f.fill(ctx, e.ConversationId, e.Seq-1); err != nil {
 			return err
 		}
 	}
+	if e.bad == nil && !e.placed() {
+		e.bad = errNoPlace
+	}
+	if e.bad != nil && (!e.placed() || f.at.judge(&e.Event) != repeat) {
+		return f.malformedEvent(e)
+	}
 	if cursor != "" {
 		f.cursor = cursor
 	}
-	if f.at.judge(e) == repeat {
+	if f.at.judge(&e.Event) == repeat {
 		return nil
 	}
-	f.at.reach(e.ConversationId, through(e))
-	if err := f.emit(Update{Kind: KindEvent, ConversationID: e.ConversationId, Event: *e}); err != nil {
+	f.at.reach(e.ConversationId, through(&e.Event))
+	if err := f.emit(Update{Kind: KindEvent, ConversationID: e.ConversationId, Event: e.Event}); err != nil {
 		return err
 	}
 	if f.acks != nil && f.transport == Stream {
-		f.acks.Delivered(e.ConversationId, through(e))
+		f.acks.Delivered(e.ConversationId, through(&e.Event))
 	}
 	return nil
 }
@@ -202,10 +214,13 @@ func (f *follower) fill(ctx context.Context, conversation string, to int64) erro
 		if err != nil {
 			return err
 		}
-		var page EventPage
+		var page wirePage
 		var p *Problem
-		if err := a.decode(&page); errors.As(err, &p) && p.Status == 404 {
+		var bad *MalformedError
+		if err := f.decode(a, &page); errors.As(err, &p) && p.Status == 404 {
 			return f.missing(conversation, to)
+		} else if errors.As(err, &bad) {
+			return bad
 		} else if err != nil {
 			f.hint = a.retryAfter()
 			return &transientError{cause: err}
@@ -215,12 +230,12 @@ func (f *follower) fill(ctx context.Context, conversation string, to int64) erro
 			if e.Seq > to {
 				break
 			}
-			if f.at.judge(e) == beyond {
+			if f.at.judge(&e.Event) == beyond {
 				if err := f.missing(conversation, e.Seq-1); err != nil {
 					return err
 				}
 			}
-			if err := f.takeEvent(ctx, e, f.place(through(e), page.Cursor)); err != nil {
+			if err := f.takeEvent(ctx, e, f.place(through(&e.Event), page.Cursor)); err != nil {
 				return err
 			}
 		}
