@@ -1,3 +1,4 @@
+import { within } from "./abort.ts";
 import { Backoff, sleep, type BackoffOptions } from "./backoff.ts";
 import type { Holdline } from "./client.ts";
 import { PassingError, ProblemError, refuse } from "./problem.ts";
@@ -6,6 +7,9 @@ type Marks = Map<string, number>;
 
 /** The largest number of conversations that one call may name in each part. */
 const maxMarks = 1000;
+
+/** In milliseconds. */
+const longestCall = 20_000;
 
 export interface AcksOptions {
   /** The shortest time between two calls, in milliseconds. Default 1,000: the server writes no more often. */
@@ -90,15 +94,17 @@ export class Acks {
     const delivered = take(this.#delivered);
     const read = take(this.#read);
     try {
-      const response = await this.#holdline.request("/v1/acks", {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ delivered: Object.fromEntries(delivered), read: Object.fromEntries(read) }),
-        signal: AbortSignal.timeout(20_000),
+      await within(longestCall, undefined, async (signal) => {
+        const response = await this.#holdline.request("/v1/acks", {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ delivered: Object.fromEntries(delivered), read: Object.fromEntries(read) }),
+          signal,
+        });
+        if (response.status !== 204) {
+          refuse(response, await response.json().catch(() => undefined));
+        }
       });
-      if (response.status !== 204) {
-        refuse(response, await response.json().catch(() => undefined));
-      }
     } catch (error) {
       if (error instanceof ProblemError) {
         this.#onRefused(error);

@@ -1,5 +1,7 @@
 import { connect, type Event, type Holdline, type Receipt } from "../src/index.ts";
 
+const { any } = AbortSignal; // the pages may have to do without it
+
 /** Stands for a server: an inbox whose cursor says how many events it covers, so that a test can hold it against what was given. */
 export class FakeServer {
   events: Event[] = [];
@@ -117,7 +119,7 @@ export class FakeServer {
   }
 
   #stream(cursor: string | null, signal: AbortSignal): Response {
-    const over = AbortSignal.any([signal, this.#cut.signal]);
+    const over = any.call(AbortSignal, [signal, this.#cut.signal]);
     const encoder = new TextEncoder();
     let at = cursor === null ? this.events.length : this.covered(cursor);
     this.opened++;
