@@ -1,6 +1,7 @@
 import { Backoff, sleep } from "./backoff.ts";
 import { readPage, readStream } from "./connection.ts";
 import type { Item } from "./follow.ts";
+import { Haste } from "./haste.ts";
 import { PassingError, ProblemError, SilenceError } from "./problem.ts";
 import type { Reader } from "./reader.ts";
 
@@ -85,10 +86,7 @@ export class Alone {
           this.#streamAgain = streamAgain;
           this.#reader.options.onState?.({ state: "connected", transport: "stream" });
         }
-        if (taken.kind === "heartbeat") {
-          continue;
-        }
-        this.#backoff.succeeded();
+        this.#backoff.succeeded(); // also by a heartbeat: a quiet conversation is no failure
         yield* this.#reader.take(taken, true);
       }
     } catch (error) {
@@ -111,10 +109,14 @@ export class Alone {
 
   async *#poll(): AsyncGenerator<Item, void, undefined> {
     const reader = this.#reader;
+    const haste = new Haste(reader.timing.backoff);
     let told = false;
     while (!this.#streams()) {
       // The first answer shows that polls get through: it is not waited for.
-      const page = await readPage(reader.target(), told ? this.#pollWait() : 0);
+      const wait = told ? this.#pollWait() : 0;
+      const since = performance.now();
+      const page = await readPage(reader.target(), wait);
+      const pause = haste.after(page, wait, performance.now() - since);
       this.#backoff.succeeded();
       if (!told) {
         told = true;
@@ -124,6 +126,9 @@ export class Alone {
         yield* reader.take(taken, false);
       }
       reader.cursor = page.cursor;
+      if (pause > 0) {
+        await this.#pause(pause);
+      }
     }
   }
 }

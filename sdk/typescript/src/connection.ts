@@ -153,9 +153,16 @@ function takeFrame({ event, data, id }: Frame): Taken | undefined {
     case "receipt":
       return { kind: "receipt", receipt: value as Receipt };
     case "reset":
-    case "end":
       throw new ProblemError(value as Problem);
+    case "end":
+      throw ending(value as Problem);
   }
   const e = value as Event;
   return typeof e.conversation_id === "string" && typeof e.seq === "number" ? { kind: "event", event: e, cursor: id } : undefined;
+}
+
+/** Why a stream has ended; when it may be come back to its `retry` says when. */
+function ending(problem: Problem): Error {
+  const error = new ProblemError(problem);
+  return problem.code === "rate_limited" || problem.status >= 500 ? new PassingError(error.message) : error;
 }

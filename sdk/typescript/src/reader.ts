@@ -71,7 +71,10 @@ export class Reader {
     if (!(error instanceof ProblemError)) {
       return;
     }
-    if (error.code !== "cursor_reset") {
+    const { code, status, field = "" } = error.problem;
+    // Whatever is wrong with a cursor, coming back with it is of no use.
+    const refused = status === 400 && this.cursor !== undefined && ["cursor", "after"].includes(field);
+    if (code !== "cursor_reset" && !refused) {
       throw error;
     }
     this.cursor = undefined;
@@ -116,7 +119,11 @@ export class Reader {
         page = await readPage({ holdline: this.holdline, conversation, cursor: String(complete), from: undefined, signal }, 0);
       } catch (error) {
         if (error instanceof ProblemError) {
-          return; // what cannot be had is told
+          if (error.problem.status === 404) {
+            return; // what cannot be had is told
+          }
+          // The connection will tell whether it is the end; the cursor is still before the gap.
+          throw new PassingError("what is missing cannot be fetched", undefined, error);
         }
         await sleep(backoff.failed(error instanceof PassingError ? error.retryAfter : undefined), signal);
         continue;

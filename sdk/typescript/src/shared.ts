@@ -2,6 +2,7 @@ import { Backoff, sleep } from "./backoff.ts";
 import { readPage, type Taken } from "./connection.ts";
 import type { Feed } from "./feed.ts";
 import type { Item } from "./follow.ts";
+import { Haste } from "./haste.ts";
 import type { Means } from "./means.ts";
 import { Overlap } from "./overlap.ts";
 import { PassingError, ProblemError } from "./problem.ts";
@@ -64,11 +65,14 @@ export class Shared {
    */
   async *#catchUp(overlap: Overlap): AsyncGenerator<Item, Feed, undefined> {
     const reader = this.#reader;
+    const haste = new Haste(reader.timing.backoff);
     let waited = false;
     for (let wait = 0; ; ) {
       this.#tabs.join();
       const { feed } = this.#tabs;
+      const since = performance.now();
       const page = await readPage(reader.target(), wait);
+      const pause = haste.after(page, wait, performance.now() - since);
       for (const taken of page.items) {
         overlap.note(taken);
         yield* reader.take(taken, false);
@@ -89,6 +93,9 @@ export class Shared {
         await this.#tabs.welcomed(welcomeWait);
       }
       reader.options.signal?.throwIfAborted();
+      if (pause > 0) {
+        await sleep(pause, reader.options.signal);
+      }
       wait = this.#tabs.feed ? 0 : ownWait;
     }
   }
