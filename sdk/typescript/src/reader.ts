@@ -85,7 +85,7 @@ export class Reader {
   async *#takeEvent(event: Event, cursor: string | undefined, acked: boolean): AsyncGenerator<Item, void, undefined> {
     let step = this.places.step(event);
     if (step.kind === "gap") {
-      yield* this.reach(event.conversation_id, step.through);
+      yield* this.#reach(event.conversation_id, step.through);
       step = this.places.step(event);
     }
     this.places.took(event);
@@ -100,8 +100,8 @@ export class Reader {
   }
 
   /** Gives what the log holds behind the place of a conversation that is known, up to a seq, and tells what it does not hold. */
-  async *reach(conversation: string, through: number): AsyncGenerator<Item, void, undefined> {
-    yield* this.#fill(conversation, through);
+  async *#reach(conversation: string, through: number): AsyncGenerator<Item, void, undefined> {
+    yield* this.fill(conversation, through);
     const complete = this.places.completeTo(conversation)!;
     if (complete < through) {
       this.places.know(conversation, through);
@@ -109,7 +109,8 @@ export class Reader {
     }
   }
 
-  async *#fill(conversation: string, through: number): AsyncGenerator<Item, void, undefined> {
+  /** Gives what the log holds behind the place of a conversation that is known, up to a seq. */
+  async *fill(conversation: string, through: number): AsyncGenerator<Item, void, undefined> {
     const { signal } = this.options;
     const backoff = new Backoff(this.timing.backoff);
     const { places } = this;

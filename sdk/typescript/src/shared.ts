@@ -13,6 +13,13 @@ import { Tabs } from "./tabs.ts";
 const welcomeWait = 500;
 const ownWait = 5000;
 
+/**
+ * How long after a conversation was made, in milliseconds, a server may answer without it; and how long a poll is held meanwhile.
+ * A server looks every second for what it was not told of.
+ */
+const newsTime = 2500;
+const newsWait = 3000;
+
 /** A feed that was over sooner, without a single item, is a failure. */
 const shortFeed = 5000;
 
@@ -24,6 +31,8 @@ export class Shared {
   readonly #reader: Reader;
   readonly #tabs: Tabs;
   readonly #backoff: Backoff;
+  /** Conversations that a leader knows and this tab does not, and since when. */
+  readonly #strange = new Map<string, number>();
 
   constructor(reader: Reader, means: Means, name: string) {
     this.#reader = reader;
@@ -84,9 +93,13 @@ export class Shared {
         continue;
       }
       if (feed && feed === this.#tabs.feed) {
-        yield* this.#agree(feed);
-        overlap.settle(feed.places);
-        return feed;
+        if (yield* this.#agrees(feed)) {
+          overlap.settle(feed.places);
+          return feed;
+        }
+        feed.end();
+        wait = newsWait;
+        continue;
       }
       if (!waited) {
         waited = true;
@@ -100,16 +113,33 @@ export class Shared {
     }
   }
 
-  /** Makes sure that this tab has whatever the leader's cursor covers. */
-  async *#agree(feed: Feed): AsyncGenerator<Item, void, undefined> {
+  /**
+   * Makes sure that this tab has whatever the leader's cursor covers. False while it cannot: the server that answered this tab has
+   * not heard of a new conversation yet, or the leader has not heard that the log is another one now. Both pass.
+   */
+  async *#agrees(feed: Feed): AsyncGenerator<Item, boolean, undefined> {
     const { places } = this.#reader;
+    const now = performance.now();
+    const strange = [...feed.places].filter(([conversation]) => places.completeTo(conversation) === undefined);
+    for (const [conversation] of strange) {
+      this.#strange.set(conversation, this.#strange.get(conversation) ?? now);
+    }
+    if (strange.some(([conversation]) => now - this.#strange.get(conversation)! < newsTime)) {
+      return false;
+    }
     for (const [conversation, seq] of feed.places) {
       if (places.completeTo(conversation) === undefined) {
-        places.know(conversation, seq); // this tab's cursor covers it: the page that came after would have had it
-      } else {
-        yield* this.#reader.reach(conversation, seq);
+        continue;
+      }
+      yield* this.#reader.fill(conversation, seq);
+      if (places.completeTo(conversation)! < seq) {
+        return false;
       }
     }
+    // Of these this tab was never told, and would have been by now: its cursor covers them.
+    strange.forEach(([conversation, seq]) => places.know(conversation, seq));
+    this.#strange.clear();
+    return true;
   }
 
   /** Gives what comes until the feed is over; false if that was hardly a feed. */
