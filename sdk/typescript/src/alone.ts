@@ -28,7 +28,7 @@ export class Alone {
   }
 
   async *items(): AsyncGenerator<Item, void, undefined> {
-    const { signal, onState } = this.#reader.options;
+    const { signal } = this.#reader.options;
     for (;;) {
       signal?.throwIfAborted();
       let wait = 0;
@@ -42,7 +42,7 @@ export class Alone {
           wait = this.#backoff.failed();
         } else {
           wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter ?? this.#retry : this.#retry);
-          onState?.({ state: "reconnecting", error, after: wait });
+          this.#reader.tell({ state: "reconnecting", error, after: wait });
         }
       }
       this.#retry = undefined;
@@ -84,7 +84,7 @@ export class Alone {
         if (!greeted) {
           greeted = true;
           this.#streamAgain = streamAgain;
-          this.#reader.options.onState?.({ state: "connected", transport: "stream" });
+          this.#reader.tell({ state: "connected", transport: "stream" });
         }
         this.#backoff.succeeded(); // also by a heartbeat: a quiet conversation is no failure
         yield* this.#reader.take(taken, true);
@@ -120,7 +120,7 @@ export class Alone {
       this.#backoff.succeeded();
       if (!told) {
         told = true;
-        reader.options.onState?.({ state: "connected", transport: "poll" });
+        reader.tell({ state: "connected", transport: "poll" });
       }
       for (const taken of page.items) {
         yield* reader.take(taken, false);

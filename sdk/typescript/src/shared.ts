@@ -41,7 +41,10 @@ export class Shared {
   }
 
   async *items(): AsyncGenerator<Item, void, undefined> {
-    const { signal, onState } = this.#reader.options;
+    const { signal } = this.#reader.options;
+    // The application may be long over an item: the others are not to wait for it.
+    const close = () => this.#tabs.close();
+    signal?.addEventListener("abort", close);
     this.#tabs.open();
     try {
       for (;;) {
@@ -58,13 +61,14 @@ export class Shared {
           yield* this.#reader.failed(error);
           wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter : undefined);
           if (!(error instanceof ProblemError)) {
-            onState?.({ state: "reconnecting", error, after: wait });
+            this.#reader.tell({ state: "reconnecting", error, after: wait });
           }
         }
         await sleep(wait, signal);
       }
     } finally {
-      this.#tabs.close();
+      signal?.removeEventListener("abort", close);
+      close();
     }
   }
 

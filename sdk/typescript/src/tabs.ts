@@ -150,7 +150,7 @@ export class Tabs {
   #tell(state: ToldState | undefined): void {
     const told: State | undefined = state?.state === "reconnecting" ? { ...state, error: new PassingError(state.error) } : state;
     if (told) {
-      this.#reader.options.onState?.(told);
+      this.#reader.tell(told);
     }
   }
 
