@@ -9,6 +9,9 @@ import { newClientId } from "./send.ts";
 /** How often a leader is asked in vain whether it lives before the connection is taken from it. */
 const patience = 2;
 
+/** For how many looks the timers of a leader may have stood still: browsers slow them down to one in a minute, no further. */
+const slowest = 9;
+
 /**
  * One tab's part among those that share a connection: it listens to the leader, waits for the lock that makes it the
  * leader itself, and looks whether there is one.
@@ -28,6 +31,7 @@ export class Tabs {
   #pump: Pump | undefined;
   #heard = false; // anything of a leader, since the last look
   #unanswered = 0;
+  #looked = 0; // when, by performance.now()
 
   constructor(means: Means, name: string, reader: Reader) {
     this.#means = means;
@@ -90,6 +94,7 @@ export class Tabs {
     this.#channel = this.#means.channel(this.#name);
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
     this.#heard = true;
+    this.#looked = performance.now();
     this.#looking = setInterval(() => this.#look(), this.#means.look * (0.75 + Math.random() / 2));
     this.join();
   }
@@ -155,6 +160,7 @@ export class Tabs {
   }
 
   #look(): void {
+    this.#looked = performance.now();
     if (this.#heard) {
       this.#heard = false;
       this.#unanswered = 0;
@@ -173,6 +179,11 @@ export class Tabs {
     }
   }
 
+  /** False in a page or a worker that is frozen and was not told: some browsers go on giving it messages, but nothing from the network. */
+  #works(): boolean {
+    return performance.now() - this.#looked < slowest * this.#means.look;
+  }
+
   /** Waits for the lock, or takes it from whoever has it, and leads as long as it is held. */
   #lead(steal: boolean): void {
     const queue = new AbortController();
@@ -182,7 +193,7 @@ export class Tabs {
       if (queue.signal.aborted) {
         return;
       }
-      pump = this.#pump = new Pump(this.#means.channel(this.#name), this.#reader);
+      pump = this.#pump = new Pump(this.#means.channel(this.#name), this.#reader, () => this.#works());
       const handedOver = new Promise<void>((resolve) => queue.signal.addEventListener("abort", () => resolve()));
       await Promise.race([pump.run(), handedOver]);
     });
