@@ -81,6 +81,8 @@ export class Shared {
     const haste = new Haste(reader.timing.backoff);
     let waited = false;
     for (let wait = 0; ; ) {
+      await this.#tabs.awake();
+      reader.options.signal?.throwIfAborted();
       this.#tabs.join();
       const { feed } = this.#tabs;
       const since = performance.now();

@@ -24,6 +24,8 @@ export class Tabs {
   #channel: Channel | undefined; // undefined while the page stands still, or when it is over
   #looking: ReturnType<typeof setInterval> | undefined;
   #unwatch: (() => void) | undefined;
+  #still: Promise<void> = Promise.resolve(); // until the page goes on, or it is over
+  #goesOn: (() => void) | undefined;
   #feed: Feed | undefined;
   #wanted = false; // to be welcomed
   #welcomed: (() => void) | undefined;
@@ -40,13 +42,19 @@ export class Tabs {
   }
 
   open(): void {
-    this.#unwatch = this.#means.watch(() => this.#leave(), () => this.#enter());
+    this.#unwatch = this.#means.watch(() => this.#stand(), () => this.#enter());
     this.#enter();
   }
 
   close(): void {
     this.#unwatch?.();
     this.#leave();
+    this.#goesOn?.();
+  }
+
+  /** Resolves when the page does not stand still: one that is to be gone back to should have no request open. */
+  awake(): Promise<void> {
+    return this.#still;
   }
 
   /** What this tab is fed from, unless that is over. */
@@ -87,10 +95,18 @@ export class Tabs {
     }
   }
 
+  #stand(): void {
+    if (this.#channel) {
+      this.#still = new Promise((resolve) => (this.#goesOn = resolve));
+      this.#leave();
+    }
+  }
+
   #enter(): void {
     if (this.#channel) {
       return;
     }
+    this.#goesOn?.();
     this.#channel = this.#means.channel(this.#name);
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
     this.#heard = true;
