@@ -93,11 +93,11 @@ export class Shared {
         yield* reader.take(taken, false);
       }
       reader.cursor = page.cursor;
-      this.#tabs.ready();
       wait = 0;
       if (page.more) {
-        continue;
+        continue; // to lead before would have all of this read a second time
       }
+      this.#tabs.ready();
       if (feed && feed === this.#tabs.feed) {
         if (yield* this.#agrees(feed)) {
           overlap.settle(feed.places);

@@ -17,6 +17,8 @@ export class FakeServer {
   most = 0;
   opened = 0;
   polls = 0;
+  /** How many events streams have given. */
+  streamed = 0;
   #wakers = new Set<() => void>();
   #cut = new AbortController();
 
@@ -138,6 +140,7 @@ export class FakeServer {
           }
           while (at < Math.min(this.streamsTo, this.events.length)) {
             const event = this.events[at++]!;
+            this.streamed++;
             frame(event.type, event, `${this.epoch}-${at}`);
           }
         };

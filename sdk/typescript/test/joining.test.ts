@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Browser } from "./browser.ts";
 import { FakeServer } from "./fakeserver.ts";
 import { over, Page, pages, until } from "./sharedpage.ts";
 
@@ -92,4 +93,17 @@ test("the latest cursor does not go back behind a snapshot", async () => {
   await Promise.all([all[0]!, second].map((page) => page.complete()));
   assert.equal(server.covered(second.follower.cursor!), 5);
   await over(browser, server, [...all, second]);
+});
+
+test("a page that is far behind reads it once, and leads when it has", async () => {
+  const server = new FakeServer();
+  for (let n = 0; n < 900; n++) {
+    server.say("a");
+  }
+  const browser = new Browser();
+  const page = new Page(browser, server, { cursor: "1-0" });
+  await page.fed();
+  await page.complete();
+  assert.equal(server.streamed, 0);
+  await over(browser, server, [page]);
 });
