@@ -86,7 +86,9 @@ test("the latest cursor does not go back behind a snapshot", async () => {
   server.streamsTo = 2;
   server.wake();
   await until("the leader has one of them", () => all[0]!.seen.length === 2);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  for (let n = 0; n < 10; n++) {
+    await new Promise(setImmediate); // until it has come to the second, too
+  }
   assert.equal(server.covered(second.follower.cursor!), 4);
   server.streamsTo = Infinity;
   server.say("a");

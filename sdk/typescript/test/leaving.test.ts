@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { setTimeout as pause } from "node:timers/promises";
 import { test } from "node:test";
 
 import { Follower, type FollowOptions, type State } from "../src/index.ts";
@@ -18,7 +17,9 @@ for (const options of ways) {
     const server = new FakeServer();
     const stop = new AbortController();
     const tab = new Browser().tab();
-    const follower = new Follower(server.client(), { ...options, cursor: "1-0", signal: stop.signal }, tab.means);
+    let connected = false;
+    const onState = ({ state }: State) => (connected = state === "connected");
+    const follower = new Follower(server.client(), { ...options, cursor: "1-0", signal: stop.signal, onState }, tab.means);
     for (let n = 0; n < 5; n++) {
       server.say("a");
     }
@@ -28,11 +29,11 @@ for (const options of ways) {
         if (item.kind === "event" && given.push(item.event.seq) === 7) {
           stop.abort(new Error("enough"));
         } else if (given.length === 5) {
-          await pause(700); // a shared one has a leader by then, and items wait
-          for (let n = 0; n < 5; n++) {
-            server.say("a");
-          }
-          await pause(20);
+          void until("it is connected", () => connected).then(() => {
+            for (let n = 0; n < 5; n++) {
+              server.say("a"); // at once: they wait together
+            }
+          });
         }
       }
     };

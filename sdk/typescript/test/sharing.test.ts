@@ -143,13 +143,11 @@ test("a page that stands still hands over, and catches up when it goes on", asyn
   const server = new FakeServer();
   const { browser, all } = await pages(2, server);
   const [leader, second] = all as [Page, Page];
+  const polls = leader.polls;
   leader.tab.still!();
   await until("the second leads", () => browser.holder() === second.tab);
-  await pause(50);
-  const polls = leader.polls;
   server.say("a");
   await second.complete();
-  await pause(50);
   assert.ok(leader.polls === polls && leader.seen.length === 0, "it asks for nothing: who is kept to be gone back to may have no request open");
   leader.tab.goesOn!();
   leader.tab.goesOn!();
