@@ -73,6 +73,20 @@ func (b *Tab) Close() {
 	b.must("", "Target.closeTarget", map[string]any{"targetId": b.target}, nil)
 }
 
+// Freeze stops the page as the browser stops one that nobody looks at: its timers stand still, what
+// comes for it waits. Thaw lets it go on.
+func (b *Tab) Freeze() { b.T.Helper(); b.lifecycle("frozen") }
+
+// Thaw lets a page go on that is frozen.
+func (b *Tab) Thaw() { b.T.Helper(); b.lifecycle("active") }
+
+func (b *Tab) lifecycle(state string) {
+	b.T.Helper()
+	// A page that is looked at is never frozen.
+	b.must(b.session, "Emulation.setFocusEmulationEnabled", map[string]any{"enabled": state == "active"}, nil)
+	b.must(b.session, "Page.setWebLifecycleState", map[string]any{"state": state}, nil)
+}
+
 // Eval implements View.
 func (b *Tab) Eval(expression string, v any) error {
 	var got struct {

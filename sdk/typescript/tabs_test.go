@@ -88,13 +88,13 @@ type settings struct {
 	Look         int    `json:"look,omitempty"` // how often it looks for the leader, in ms
 }
 
-func newTabs(t *testing.T, pages string, follow settings) *tabs {
+func newTabs(t *testing.T, pages, before string, follow settings) *tabs {
 	t.Helper()
 	hash, err := json.Marshal(follow)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tabs{t, browser.NewProfile(t, ""), pages + "/#" + url.PathEscape(string(hash)), nil}
+	return &tabs{t, browser.NewProfile(t, before), pages + "/#" + url.PathEscape(string(hash)), nil}
 }
 
 // another opens a tab and waits until it follows.
@@ -175,7 +175,7 @@ func testTabs(t *testing.T, dir string) {
 	}
 	all := []string{talk, group, other}
 	say(all...)
-	s := newTabs(t, pagesOf(t, dir), settings{Server: front.URL, Token: ann.Token})
+	s := newTabs(t, pagesOf(t, dir), "", settings{Server: front.URL, Token: ann.Token})
 	for range 4 {
 		s.another()
 		say(talk, group)
@@ -270,13 +270,15 @@ func flood(t *testing.T, from *harness.Client, conversation, id string, count in
 	senders.Wait()
 }
 
-// So do those that follow one conversation, until they are removed from it.
+// So do those that follow one conversation, until they are removed from it, in a
+// browser without what browsers have learned since 2022.
 func testTabsOfConversation(t *testing.T, dir string) {
 	server := harness.Start(t, harness.Config{NoRace: true})
 	front := newFront(t, server)
 	ann, bob := server.SignUp("ann"), server.SignUp("bob")
 	group := bob.Group("ann")
-	s := newTabs(t, pagesOf(t, dir), settings{front.URL, ann.Token, group, 1000})
+	const of2022 = "delete AbortSignal.any; delete AbortSignal.timeout; delete URLSearchParams.prototype.size"
+	s := newTabs(t, pagesOf(t, dir), of2022, settings{Server: front.URL, Token: ann.Token, Conversation: group, Look: 1000})
 	for n := range 3 {
 		s.another()
 		bob.MustSend(group, fmt.Sprint(n), "hello")
@@ -303,4 +305,43 @@ func testTabsOfConversation(t *testing.T, dir string) {
 	for _, b := range s.open {
 		b.Until("it has ended", "page.ended == 'not_found'")
 	}
+}
+
+// Each page that was frozen catches up once it goes on. A leader hands over before it
+// is, where the browser says so; a worker for one is not told, and is frozen with its
+// page: it still answers, but does not read, and the connection is taken from it.
+func testFrozenTabs(t *testing.T, dir string, told bool) {
+	server := harness.Start(t, harness.Config{NoRace: true})
+	front := newFront(t, server)
+	ann, bob := server.SignUp("ann"), server.SignUp("bob")
+	group := bob.Group("ann")
+	follow, before := settings{Server: front.URL, Token: ann.Token}, ""
+	if !told {
+		follow.Look = 1000
+		before = "['freeze', 'resume'].forEach((name) => document.addEventListener(name, (e) => e.stopImmediatePropagation(), true))"
+	}
+	s := newTabs(t, pagesOf(t, dir), before, follow)
+	for n := range 4 {
+		s.another()
+		bob.MustSend(group, fmt.Sprint("before-", n), "hello")
+	}
+	s.complete(bob, group)
+	leader, other := s.leader(), s.open[1]
+	s.open = slices.Delete(s.open, 1, 2)
+	other.Freeze()
+	leader.Freeze()
+	for n := range 30 {
+		bob.MustSend(group, fmt.Sprint("meanwhile-", n), "hello")
+	}
+	s.complete(bob, group)
+	if opened := front.opened.Load(); told && opened != 2 {
+		t.Errorf("%d streams were opened", opened)
+	}
+	leader.Thaw()
+	other.Thaw()
+	s.open = append(s.open, leader, other)
+	s.complete(bob, group)
+	bob.MustSend(group, "after", "hello")
+	s.complete(bob, group)
+	front.one(t)
 }

@@ -69,6 +69,14 @@ func TestTypeScript(t *testing.T) {
 		t.Parallel()
 		testTabsOfConversation(t, dir)
 	})
+	t.Run("tabs that are frozen", func(t *testing.T) {
+		t.Parallel()
+		testFrozenTabs(t, dir, true)
+	})
+	t.Run("tabs that are frozen, untold", func(t *testing.T) {
+		t.Parallel()
+		testFrozenTabs(t, dir, false)
+	})
 	t.Run("tests", func(t *testing.T) {
 		t.Parallel()
 		control := filepath.Join(t.TempDir(), "conformance")

@@ -1,3 +1,4 @@
+import { within } from "./abort.ts";
 import { Backoff, sleep, type BackoffOptions } from "./backoff.ts";
 import type { Holdline } from "./client.ts";
 import { PassingError, ProblemError, refuse } from "./problem.ts";
@@ -6,6 +7,9 @@ type Marks = Map<string, number>;
 
 /** The largest number of conversations that one call may name in each part. */
 const maxMarks = 1000;
+
+/** In milliseconds. */
+const longestCall = 20_000;
 
 export interface AcksOptions {
   /** The shortest time between two calls, in milliseconds. Default 1,000: the server writes no more often. */
@@ -90,25 +94,47 @@ export class Acks {
     const delivered = take(this.#delivered);
     const read = take(this.#read);
     try {
-      const response = await this.#holdline.request("/v1/acks", {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ delivered: Object.fromEntries(delivered), read: Object.fromEntries(read) }),
-        signal: AbortSignal.timeout(20_000),
-      });
-      if (response.status !== 204) {
-        refuse(response, await response.json().catch(() => undefined));
-      }
+      await this.#tell(delivered, read);
     } catch (error) {
-      if (error instanceof ProblemError) {
-        this.#onRefused(error);
-        return;
-      }
       giveBack(this.#delivered, delivered);
       giveBack(this.#read, read);
       throw error;
     }
   }
+
+  /** The server takes all of a call or nothing: one that it refuses is halved until what is at fault stands alone. */
+  async #tell(delivered: Marks, read: Marks): Promise<void> {
+    try {
+      await within(longestCall, undefined, (signal) => this.#call(delivered, read, signal));
+    } catch (error) {
+      if (!(error instanceof ProblemError)) {
+        throw error;
+      }
+      if (delivered.size + read.size === 1 || ![400, 409].includes(error.problem.status)) {
+        this.#onRefused(error);
+        return;
+      }
+      await this.#tell(part(delivered, 0), part(read, 1));
+      await this.#tell(part(delivered, 1), part(read, 0));
+    }
+  }
+
+  async #call(delivered: Marks, read: Marks, signal: AbortSignal): Promise<void> {
+    const response = await this.#holdline.request("/v1/acks", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ delivered: Object.fromEntries(delivered), read: Object.fromEntries(read) }),
+      signal,
+    });
+    if (response.status !== 204) {
+      refuse(response, await response.json().catch(() => undefined));
+    }
+  }
+}
+
+/** Every second mark. */
+function part(marks: Marks, odd: 0 | 1): Marks {
+  return new Map([...marks].filter((_, n) => n % 2 === odd));
 }
 
 function take(marks: Marks): Marks {

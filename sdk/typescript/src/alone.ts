@@ -1,6 +1,7 @@
 import { Backoff, sleep } from "./backoff.ts";
 import { readPage, readStream } from "./connection.ts";
 import type { Item } from "./follow.ts";
+import { Haste } from "./haste.ts";
 import { PassingError, ProblemError, SilenceError } from "./problem.ts";
 import type { Reader } from "./reader.ts";
 
@@ -27,7 +28,7 @@ export class Alone {
   }
 
   async *items(): AsyncGenerator<Item, void, undefined> {
-    const { signal, onState } = this.#reader.options;
+    const { signal } = this.#reader.options;
     for (;;) {
       signal?.throwIfAborted();
       let wait = 0;
@@ -41,7 +42,7 @@ export class Alone {
           wait = this.#backoff.failed();
         } else {
           wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter ?? this.#retry : this.#retry);
-          onState?.({ state: "reconnecting", error, after: wait });
+          this.#reader.tell({ state: "reconnecting", error, after: wait });
         }
       }
       this.#retry = undefined;
@@ -83,12 +84,9 @@ export class Alone {
         if (!greeted) {
           greeted = true;
           this.#streamAgain = streamAgain;
-          this.#reader.options.onState?.({ state: "connected", transport: "stream" });
+          this.#reader.tell({ state: "connected", transport: "stream" });
         }
-        if (taken.kind === "heartbeat") {
-          continue;
-        }
-        this.#backoff.succeeded();
+        this.#backoff.succeeded(); // also by a heartbeat: a quiet conversation is no failure
         yield* this.#reader.take(taken, true);
       }
     } catch (error) {
@@ -111,19 +109,26 @@ export class Alone {
 
   async *#poll(): AsyncGenerator<Item, void, undefined> {
     const reader = this.#reader;
+    const haste = new Haste(reader.timing.backoff);
     let told = false;
     while (!this.#streams()) {
       // The first answer shows that polls get through: it is not waited for.
-      const page = await readPage(reader.target(), told ? this.#pollWait() : 0);
+      const wait = told ? this.#pollWait() : 0;
+      const since = performance.now();
+      const page = await readPage(reader.target(), wait);
+      const pause = haste.after(page, wait, performance.now() - since);
       this.#backoff.succeeded();
       if (!told) {
         told = true;
-        reader.options.onState?.({ state: "connected", transport: "poll" });
+        reader.tell({ state: "connected", transport: "poll" });
       }
       for (const taken of page.items) {
         yield* reader.take(taken, false);
       }
       reader.cursor = page.cursor;
+      if (pause > 0) {
+        await this.#pause(pause);
+      }
     }
   }
 }

@@ -1,3 +1,4 @@
+import { link, within } from "./abort.ts";
 import type { components } from "./schema.gen.ts";
 import type { Event, Holdline, MessagePage, Receipt, Snapshot } from "./client.ts";
 import { FrameParser, type Frame } from "./eventstream.ts";
@@ -36,7 +37,7 @@ function path({ conversation, cursor, from }: Target, stream: boolean, more: Rec
     conversation === undefined
       ? stream ? "/v1/inbox/stream" : "/v1/inbox"
       : `/v1/conversations/${encodeURIComponent(conversation)}/${stream ? "stream" : "events"}`;
-  return query.size === 0 ? place : `${place}?${query}`;
+  return `${query}` === "" ? place : `${place}?${query}`;
 }
 
 /** How much longer than its wait a poll may take, in milliseconds, before it is given up. */
@@ -44,17 +45,12 @@ const pollGrace = 15_000;
 
 /** Asks for one page, which the server may hold back for `wait` milliseconds. */
 export async function readPage(target: Target, wait: number): Promise<Page> {
-  const limit = AbortSignal.timeout(wait + pollGrace);
   const more: Record<string, string> = { limit: "200" };
   if (wait >= 1000 && target.cursor !== undefined) {
     more.wait = String(Math.floor(wait / 1000));
   }
-  const response = await target.holdline.request(path(target, false, more), {
-    headers: { Accept: "application/json" },
-    signal: target.signal ? AbortSignal.any([target.signal, limit]) : limit,
-  });
   type Answer = components["schemas"]["EventPage"] & Partial<components["schemas"]["InboxPage"]>;
-  const page = await readAnswer<Answer>(response);
+  const page = await read<Answer>(target, path(target, false, more), wait + pollGrace);
   if (!Array.isArray(page.events) || typeof page.cursor !== "string") {
     throw new PassingError("an answer that is not a page");
   }
@@ -74,17 +70,16 @@ export async function readPage(target: Target, wait: number): Promise<Page> {
 }
 
 /** Reads the latest messages of a conversation, and the cursor behind them. */
-export async function readMessages({ holdline, conversation, signal }: Target): Promise<MessagePage> {
-  const limit = AbortSignal.timeout(pollGrace);
-  const response = await holdline.request(`/v1/conversations/${encodeURIComponent(conversation!)}/messages`, {
-    headers: { Accept: "application/json" },
-    signal: signal ? AbortSignal.any([signal, limit]) : limit,
-  });
-  const page = await readAnswer<MessagePage>(response);
+export async function readMessages(target: Target): Promise<MessagePage> {
+  const page = await read<MessagePage>(target, `/v1/conversations/${encodeURIComponent(target.conversation!)}/messages`, pollGrace);
   if (!Array.isArray(page.messages) || typeof page.cursor !== "string") {
     throw new PassingError("an answer that is not a page");
   }
   return page;
+}
+
+function read<T>({ holdline, signal }: Target, path: string, ms: number): Promise<T> {
+  return within(ms, signal, async (signal) => readAnswer<T>(await holdline.request(path, { headers: { Accept: "application/json" }, signal })));
 }
 
 export interface StreamTiming {
@@ -96,33 +91,33 @@ export interface StreamTiming {
 /** Reads one stream to its end. Only whole events are given; silence for longer than said throws {@link SilenceError}. */
 export async function* readStream(target: Target, { hello, silence, onRetry }: StreamTiming): AsyncGenerator<Taken, void, undefined> {
   const giveUp = new AbortController();
-  const signal = target.signal ? AbortSignal.any([target.signal, giveUp.signal]) : giveUp.signal;
+  const unlink = link(target.signal, giveUp);
+  const { signal } = giveUp;
   // Only the waiting is timed, not what the application does between two events.
-  const within = async <T>(what: Promise<T>, ms: number): Promise<T> => {
+  const timed = async <T>(what: Promise<T>, ms: number): Promise<T> => {
     const timer = setTimeout(() => giveUp.abort(new SilenceError(`nothing came for ${ms} ms`)), ms);
     try {
       return await what;
     } catch (error) {
-      target.signal?.throwIfAborted();
-      throw giveUp.signal.aborted ? giveUp.signal.reason : error;
+      throw signal.aborted ? signal.reason : error;
     } finally {
       clearTimeout(timer);
     }
   };
   try {
-    const response = await within(
+    const response = await timed(
       target.holdline.request(path(target, true), { headers: { Accept: "text/event-stream" }, signal }),
       hello,
     );
     if (response.status !== 200 || mediaType(response) !== "text/event-stream" || !response.body) {
-      const body = await within(response.json().catch(() => undefined), hello);
+      const body = await timed(response.json().catch(() => undefined), hello);
       refuse(response, body);
     }
     const parser = new FrameParser();
     const decoder = new TextDecoder();
     const reader = response.body.getReader();
     for (let limit = hello; ; ) {
-      const { done, value } = await within(reader.read(), limit);
+      const { done, value } = await timed(reader.read(), limit);
       if (done) {
         return;
       }
@@ -138,6 +133,7 @@ export async function* readStream(target: Target, { hello, silence, onRetry }: S
       }
     }
   } finally {
+    unlink();
     giveUp.abort();
   }
 }
@@ -157,9 +153,16 @@ function takeFrame({ event, data, id }: Frame): Taken | undefined {
     case "receipt":
       return { kind: "receipt", receipt: value as Receipt };
     case "reset":
-    case "end":
       throw new ProblemError(value as Problem);
+    case "end":
+      throw ending(value as Problem);
   }
   const e = value as Event;
   return typeof e.conversation_id === "string" && typeof e.seq === "number" ? { kind: "event", event: e, cursor: id } : undefined;
+}
+
+/** Why a stream has ended; when it may be come back to its `retry` says when. */
+function ending(problem: Problem): Error {
+  const error = new ProblemError(problem);
+  return problem.code === "rate_limited" || problem.status >= 500 ? new PassingError(error.message) : error;
 }

@@ -23,16 +23,21 @@ export class FrameParser {
   /** Takes the next piece of text and returns the events that it has made whole. */
   push(text: string): Frame[] {
     const frames: Frame[] = [];
-    if (text !== "" && !this.#begun) {
+    if (text === "") {
+      return frames;
+    }
+    if (!this.#begun) {
       this.#begun = true;
       text = text.replace(/^\uFEFF/, "");
     }
-    if (this.#skipLF && text !== "") {
+    if (this.#skipLF) {
       this.#skipLF = false;
       text = text.replace(/^\n/, "");
     }
     this.#skipLF = text.endsWith("\r");
-    const lines = (this.#rest + text).split(/\r\n|\n|\r/);
+    // Only what is new is looked through: a line of megabytes may come in a thousand pieces.
+    const lines = text.split(/\r\n|\n|\r/);
+    lines[0] = this.#rest + lines[0];
     this.#rest = lines.pop()!;
     for (const line of lines) {
       const frame = this.#line(line);

@@ -1,11 +1,12 @@
 import type { Taken } from "./connection.ts";
 
-/** How many items wait for an application before it has to go and fetch them itself. */
+/** How many items, and how many characters of text in them, wait for an application before it has to go and fetch them itself. */
 export const maxWaiting = 1000;
+export const maxText = 1 << 20;
 
 /**
  * What a tab is fed from the moment on at which it was welcomed. It ends when nobody feeds it any more, or when more than
- * {@link maxWaiting} items wait: these are dropped then.
+ * {@link maxWaiting} items or {@link maxText} characters wait: these are dropped then.
  */
 export class Feed {
   /** Who feeds it. */
@@ -13,6 +14,7 @@ export class Feed {
   /** How far the leader was in each conversation when the feed began. */
   readonly places: ReadonlyMap<string, number>;
   #waiting: Taken[] = [];
+  #text = 0; // characters of what waits
   #over = false;
   #wake: (() => void) | undefined;
 
@@ -26,10 +28,13 @@ export class Feed {
   }
 
   push(taken: Taken): void {
-    if (this.#waiting.length === maxWaiting) {
-      this.end();
+    if (this.#over) {
+      return;
     }
-    if (!this.#over) {
+    this.#text += textOf(taken);
+    if (this.#waiting.length === maxWaiting || this.#text > maxText) {
+      this.end();
+    } else {
       this.#waiting.push(taken);
       this.#wake?.();
     }
@@ -46,7 +51,9 @@ export class Feed {
     while (this.#waiting.length === 0 && !this.#over) {
       await this.#more(signal);
     }
-    return this.#waiting.shift();
+    const taken = this.#waiting.shift();
+    this.#text -= taken ? textOf(taken) : 0;
+    return taken;
   }
 
   async #more(signal: AbortSignal | undefined): Promise<void> {
@@ -58,4 +65,8 @@ export class Feed {
     this.#wake = undefined;
     signal?.throwIfAborted();
   }
+}
+
+function textOf(taken: Taken): number {
+  return taken.kind === "event" ? (taken.event.text?.length ?? 0) : 0;
 }

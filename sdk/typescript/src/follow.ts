@@ -24,11 +24,11 @@ export interface FollowOptions {
    * context) each follows alone.
    */
   share?: boolean | string;
-  /** Ends the following: the iteration throws the signal's reason. */
+  /** Ends the following, and its connection, at once: the iteration throws the signal's reason in place of the next item. */
   signal?: AbortSignal;
   /** Told `delivered` of all events that were taken from a stream. (A poll tells it by its cursor.) */
   acks?: Acks;
-  /** Told when the connection changes. */
+  /** Told when the connection changes. An error that it throws is reported as one that nobody has caught, and changes nothing here. */
   onState?: (state: State) => void;
   timing?: Timing;
 }

@@ -1,7 +1,10 @@
 import type { Receipt } from "./client.ts";
 import type { Taken } from "./connection.ts";
 
-/** How long it may take, in milliseconds, until a leader is told what a page has shown. */
+/**
+ * How long, in milliseconds, a leader is taken for one that is still to be told what a page has shown, where its places do not tell: its
+ * cursor may cover it.
+ */
 const longest = 5000;
 
 /**
@@ -10,13 +13,16 @@ const longest = 5000;
  */
 export class Overlap {
   readonly #events = new Map<string, number>();
+  readonly #certain = new Set<string>(); // conversations of which the leader is still to be told
   readonly #receipts = new Map<string, Receipt>();
   #until = 0;
 
   note(taken: Taken): void {
     if (taken.kind === "event") {
       const { conversation_id, seq, through_seq } = taken.event;
-      this.#events.set(conversation_id, Math.max(through_seq ?? seq, this.#events.get(conversation_id) ?? 0));
+      this.#noteSeq(conversation_id, through_seq ?? seq);
+    } else if (taken.kind === "snapshot") {
+      taken.snapshot.conversations.forEach(({ id, last_seq }) => this.#noteSeq(id, last_seq));
     } else if (taken.kind === "receipt") {
       this.#receipts.set(whose(taken.receipt), taken.receipt);
     }
@@ -25,8 +31,11 @@ export class Overlap {
   /** From here on items come from a leader that was at these places. */
   settle(places: ReadonlyMap<string, number>): void {
     for (const [conversation, seq] of this.#events) {
-      if (seq <= (places.get(conversation) ?? 0)) {
+      const place = places.get(conversation);
+      if (place !== undefined && seq <= place) {
         this.#events.delete(conversation);
+      } else if (place !== undefined) {
+        this.#certain.add(conversation);
       }
     }
     this.#until = performance.now() + longest;
@@ -35,7 +44,7 @@ export class Overlap {
   /** An item as it is to be taken: without a cursor that covers too little; undefined for a receipt that has been passed. */
   without(taken: Taken): Taken | undefined {
     if (this.#events.size + this.#receipts.size > 0 && performance.now() > this.#until) {
-      this.#events.clear();
+      [...this.#events.keys()].filter((conversation) => !this.#certain.has(conversation)).forEach((conversation) => this.#events.delete(conversation));
       this.#receipts.clear();
     }
     if (taken.kind === "receipt") {
@@ -50,6 +59,10 @@ export class Overlap {
       this.#events.delete(conversation_id);
     }
     return this.#events.size === 0 ? taken : { ...taken, cursor: undefined };
+  }
+
+  #noteSeq(conversation: string, seq: number): void {
+    this.#events.set(conversation, Math.max(seq, this.#events.get(conversation) ?? 0));
   }
 }
 

@@ -11,7 +11,7 @@ export type Message =
   | { kind: "join"; tab: string }
   /** A tab has heard nothing for a while. */
   | { kind: "ping" }
-  /** A leader lives. */
+  /** A leader lives, and does its work. */
   | { kind: "here"; leader: string }
   /** What comes from here on begins behind these places. */
   | { kind: "welcome"; leader: string; tab: string; places: Map<string, number>; state: ToldState | undefined }
@@ -35,10 +35,11 @@ export class Pump {
   readonly #stopped = new AbortController();
   readonly #reader: Reader;
   readonly #alone: Alone;
+  readonly #works: () => boolean;
   #state: ToldState | undefined;
 
-  /** Begins where a tab is. */
-  constructor(channel: Channel, from: Reader) {
+  /** Begins where a tab is. Only while it `works` it answers. */
+  constructor(channel: Channel, from: Reader, works: () => boolean) {
     const { conversation, transport, acks, timing } = from.options;
     const options: FollowOptions = { positions: from.places.entries(), signal: this.#stopped.signal, onState: (state) => this.#tell(state) };
     this.#reader = new Reader(from.holdline, {
@@ -50,6 +51,7 @@ export class Pump {
       ...(timing === undefined ? {} : { timing }),
     });
     this.#alone = new Alone(this.#reader);
+    this.#works = works;
     this.#channel = channel;
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#answer(data);
   }
@@ -82,6 +84,9 @@ export class Pump {
   }
 
   #answer(message: Message): void {
+    if (!this.#works()) {
+      return;
+    }
     switch (message.kind) {
       case "join": {
         // Between a reset and what follows it there is no place to begin at.

@@ -1,7 +1,7 @@
 import { Backoff, sleep } from "./backoff.ts";
 import type { Event, Holdline } from "./client.ts";
 import { readMessages, readPage, type Taken, type Target } from "./connection.ts";
-import type { FollowOptions, Item, Timing } from "./follow.ts";
+import type { FollowOptions, Item, State, Timing } from "./follow.ts";
 import { Places } from "./places.ts";
 import { PassingError, ProblemError } from "./problem.ts";
 
@@ -30,6 +30,17 @@ export class Reader {
     return { holdline: this.holdline, conversation, cursor: this.cursor, from: this.cursor === undefined ? from : undefined, signal };
   }
 
+  /** Tells the application of the connection's state. What goes wrong there is the application's own, and reported as such. */
+  tell(state: State): void {
+    try {
+      this.options.onState?.(state);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
   /** A conversation's first connect; an inbox's answer begins with a snapshot by itself. */
   async *begin(): AsyncGenerator<Item, void, undefined> {
     const { conversation, from } = this.options;
@@ -44,6 +55,7 @@ export class Reader {
 
   /** Gives what a connection gave. `acked` says that somebody has to tell that it was delivered. */
   async *take(taken: Taken, acked: boolean): AsyncGenerator<Item, void, undefined> {
+    this.#goesOn();
     switch (taken.kind) {
       case "event":
         yield* this.#takeEvent(taken.event, taken.cursor, acked);
@@ -71,7 +83,10 @@ export class Reader {
     if (!(error instanceof ProblemError)) {
       return;
     }
-    if (error.code !== "cursor_reset") {
+    const { code, status, field = "" } = error.problem;
+    // Whatever is wrong with a cursor, coming back with it is of no use.
+    const refused = status === 400 && this.cursor !== undefined && ["cursor", "after"].includes(field);
+    if (code !== "cursor_reset" && !refused) {
       throw error;
     }
     this.cursor = undefined;
@@ -79,12 +94,18 @@ export class Reader {
     yield { kind: "reset" };
   }
 
+  /** After the signal nothing counts as given. */
+  #goesOn(): void {
+    this.options.signal?.throwIfAborted();
+  }
+
   async *#takeEvent(event: Event, cursor: string | undefined, acked: boolean): AsyncGenerator<Item, void, undefined> {
     let step = this.places.step(event);
     if (step.kind === "gap") {
-      yield* this.reach(event.conversation_id, step.through);
+      yield* this.#reach(event.conversation_id, step.through);
       step = this.places.step(event);
     }
+    this.#goesOn();
     this.places.took(event);
     if (acked) {
       this.options.acks?.delivered(event.conversation_id, event.through_seq ?? event.seq);
@@ -97,8 +118,8 @@ export class Reader {
   }
 
   /** Gives what the log holds behind the place of a conversation that is known, up to a seq, and tells what it does not hold. */
-  async *reach(conversation: string, through: number): AsyncGenerator<Item, void, undefined> {
-    yield* this.#fill(conversation, through);
+  async *#reach(conversation: string, through: number): AsyncGenerator<Item, void, undefined> {
+    yield* this.fill(conversation, through);
     const complete = this.places.completeTo(conversation)!;
     if (complete < through) {
       this.places.know(conversation, through);
@@ -106,7 +127,8 @@ export class Reader {
     }
   }
 
-  async *#fill(conversation: string, through: number): AsyncGenerator<Item, void, undefined> {
+  /** Gives what the log holds behind the place of a conversation that is known, up to a seq. */
+  async *fill(conversation: string, through: number): AsyncGenerator<Item, void, undefined> {
     const { signal } = this.options;
     const backoff = new Backoff(this.timing.backoff);
     const { places } = this;
@@ -116,7 +138,11 @@ export class Reader {
         page = await readPage({ holdline: this.holdline, conversation, cursor: String(complete), from: undefined, signal }, 0);
       } catch (error) {
         if (error instanceof ProblemError) {
-          return; // what cannot be had is told
+          if (error.problem.status === 404) {
+            return; // what cannot be had is told
+          }
+          // The connection will tell whether it is the end; the cursor is still before the gap.
+          throw new PassingError("what is missing cannot be fetched", undefined, error);
         }
         await sleep(backoff.failed(error instanceof PassingError ? error.retryAfter : undefined), signal);
         continue;
@@ -125,6 +151,7 @@ export class Reader {
         if (event.seq > through || places.step(event).kind !== "next") {
           continue;
         }
+        this.#goesOn();
         places.took(event);
         yield { kind: "event", event, cursor: undefined };
       }

@@ -1,3 +1,4 @@
+import { within } from "./abort.ts";
 import { Backoff, sleep, type BackoffOptions } from "./backoff.ts";
 import type { Event, Holdline } from "./client.ts";
 import { OutcomeUnknownError, PassingError, ProblemError, readAnswer } from "./problem.ts";
@@ -38,17 +39,11 @@ export async function send(holdline: Holdline, conversation: string, text: strin
   const backoff = new Backoff(options.backoff);
   let unknown = false; // an attempt may have stored it
   const body = JSON.stringify({ client_id: clientId, text, ...(replyTo === undefined ? {} : { reply_to: replyTo }) });
+  const path = `/v1/conversations/${encodeURIComponent(conversation)}/messages`;
+  const headers = { "Content-Type": "application/json" };
   for (;;) {
     try {
-      signal?.throwIfAborted();
-      const attempt = AbortSignal.timeout(timeout);
-      const response = await holdline.request(`/v1/conversations/${encodeURIComponent(conversation)}/messages`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body,
-        signal: signal ? AbortSignal.any([signal, attempt]) : attempt,
-      });
-      const event = await readAnswer<Event>(response);
+      const event = await within(timeout, signal, async (signal) => readAnswer<Event>(await holdline.request(path, { method: "POST", headers, body, signal })));
       if (event.client_id === clientId) {
         return event;
       }

@@ -2,6 +2,7 @@ import { Backoff, sleep } from "./backoff.ts";
 import { readPage, type Taken } from "./connection.ts";
 import type { Feed } from "./feed.ts";
 import type { Item } from "./follow.ts";
+import { Haste } from "./haste.ts";
 import type { Means } from "./means.ts";
 import { Overlap } from "./overlap.ts";
 import { PassingError, ProblemError } from "./problem.ts";
@@ -11,6 +12,13 @@ import { Tabs } from "./tabs.ts";
 /** How long a leader is waited for before this tab holds a poll of its own, and how long that is held, in milliseconds. */
 const welcomeWait = 500;
 const ownWait = 5000;
+
+/**
+ * How long after a conversation was made, in milliseconds, a server may answer without it; and how long a poll is held meanwhile.
+ * A server looks every second for what it was not told of.
+ */
+const newsTime = 2500;
+const newsWait = 3000;
 
 /** A feed that was over sooner, without a single item, is a failure. */
 const shortFeed = 5000;
@@ -23,6 +31,8 @@ export class Shared {
   readonly #reader: Reader;
   readonly #tabs: Tabs;
   readonly #backoff: Backoff;
+  /** Conversations that a leader knows and this tab does not, and since when. */
+  readonly #strange = new Map<string, number>();
 
   constructor(reader: Reader, means: Means, name: string) {
     this.#reader = reader;
@@ -31,7 +41,10 @@ export class Shared {
   }
 
   async *items(): AsyncGenerator<Item, void, undefined> {
-    const { signal, onState } = this.#reader.options;
+    const { signal } = this.#reader.options;
+    // The application may be long over an item: the others are not to wait for it.
+    const close = () => this.#tabs.close();
+    signal?.addEventListener("abort", close);
     this.#tabs.open();
     try {
       for (;;) {
@@ -48,13 +61,14 @@ export class Shared {
           yield* this.#reader.failed(error);
           wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter : undefined);
           if (!(error instanceof ProblemError)) {
-            onState?.({ state: "reconnecting", error, after: wait });
+            this.#reader.tell({ state: "reconnecting", error, after: wait });
           }
         }
         await sleep(wait, signal);
       }
     } finally {
-      this.#tabs.close();
+      signal?.removeEventListener("abort", close);
+      close();
     }
   }
 
@@ -64,45 +78,74 @@ export class Shared {
    */
   async *#catchUp(overlap: Overlap): AsyncGenerator<Item, Feed, undefined> {
     const reader = this.#reader;
+    const haste = new Haste(reader.timing.backoff);
     let waited = false;
     for (let wait = 0; ; ) {
+      await this.#tabs.awake();
+      reader.options.signal?.throwIfAborted();
       this.#tabs.join();
       const { feed } = this.#tabs;
+      const since = performance.now();
       const page = await readPage(reader.target(), wait);
+      const pause = haste.after(page, wait, performance.now() - since);
       for (const taken of page.items) {
         overlap.note(taken);
         yield* reader.take(taken, false);
       }
       reader.cursor = page.cursor;
-      this.#tabs.ready();
       wait = 0;
       if (page.more) {
-        continue;
+        continue; // to lead before would have all of this read a second time
       }
+      this.#tabs.ready();
       if (feed && feed === this.#tabs.feed) {
-        yield* this.#agree(feed);
-        overlap.settle(feed.places);
-        return feed;
+        if (yield* this.#agrees(feed)) {
+          overlap.settle(feed.places);
+          return feed;
+        }
+        feed.end();
+        wait = newsWait;
+        continue;
       }
       if (!waited) {
         waited = true;
         await this.#tabs.welcomed(welcomeWait);
       }
       reader.options.signal?.throwIfAborted();
+      if (pause > 0) {
+        await sleep(pause, reader.options.signal);
+      }
       wait = this.#tabs.feed ? 0 : ownWait;
     }
   }
 
-  /** Makes sure that this tab has whatever the leader's cursor covers. */
-  async *#agree(feed: Feed): AsyncGenerator<Item, void, undefined> {
+  /**
+   * Makes sure that this tab has whatever the leader's cursor covers. False while it cannot: the server that answered this tab has
+   * not heard of a new conversation yet, or the leader has not heard that the log is another one now. Both pass.
+   */
+  async *#agrees(feed: Feed): AsyncGenerator<Item, boolean, undefined> {
     const { places } = this.#reader;
+    const now = performance.now();
+    const strange = [...feed.places].filter(([conversation]) => places.completeTo(conversation) === undefined);
+    for (const [conversation] of strange) {
+      this.#strange.set(conversation, this.#strange.get(conversation) ?? now);
+    }
+    if (strange.some(([conversation]) => now - this.#strange.get(conversation)! < newsTime)) {
+      return false;
+    }
     for (const [conversation, seq] of feed.places) {
       if (places.completeTo(conversation) === undefined) {
-        places.know(conversation, seq); // this tab's cursor covers it: the page that came after would have had it
-      } else {
-        yield* this.#reader.reach(conversation, seq);
+        continue;
+      }
+      yield* this.#reader.fill(conversation, seq);
+      if (places.completeTo(conversation)! < seq) {
+        return false;
       }
     }
+    // Of these this tab was never told, and would have been by now: its cursor covers them.
+    strange.forEach(([conversation, seq]) => places.know(conversation, seq));
+    this.#strange.clear();
+    return true;
   }
 
   /** Gives what comes until the feed is over; false if that was hardly a feed. */

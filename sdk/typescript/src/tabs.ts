@@ -9,6 +9,9 @@ import { newClientId } from "./send.ts";
 /** How often a leader is asked in vain whether it lives before the connection is taken from it. */
 const patience = 2;
 
+/** For how many looks the timers of a leader may have stood still: browsers slow them down to one in a minute, no further. */
+const slowest = 9;
+
 /**
  * One tab's part among those that share a connection: it listens to the leader, waits for the lock that makes it the
  * leader itself, and looks whether there is one.
@@ -21,6 +24,8 @@ export class Tabs {
   #channel: Channel | undefined; // undefined while the page stands still, or when it is over
   #looking: ReturnType<typeof setInterval> | undefined;
   #unwatch: (() => void) | undefined;
+  #still: Promise<void> = Promise.resolve(); // until the page goes on, or it is over
+  #goesOn: (() => void) | undefined;
   #feed: Feed | undefined;
   #wanted = false; // to be welcomed
   #welcomed: (() => void) | undefined;
@@ -28,6 +33,7 @@ export class Tabs {
   #pump: Pump | undefined;
   #heard = false; // anything of a leader, since the last look
   #unanswered = 0;
+  #looked = 0; // when, by performance.now()
 
   constructor(means: Means, name: string, reader: Reader) {
     this.#means = means;
@@ -36,13 +42,19 @@ export class Tabs {
   }
 
   open(): void {
-    this.#unwatch = this.#means.watch(() => this.#leave(), () => this.#enter());
+    this.#unwatch = this.#means.watch(() => this.#stand(), () => this.#enter());
     this.#enter();
   }
 
   close(): void {
     this.#unwatch?.();
     this.#leave();
+    this.#goesOn?.();
+  }
+
+  /** Resolves when the page does not stand still: one that is to be gone back to should have no request open. */
+  awake(): Promise<void> {
+    return this.#still;
   }
 
   /** What this tab is fed from, unless that is over. */
@@ -83,13 +95,22 @@ export class Tabs {
     }
   }
 
+  #stand(): void {
+    if (this.#channel) {
+      this.#still = new Promise((resolve) => (this.#goesOn = resolve));
+      this.#leave();
+    }
+  }
+
   #enter(): void {
     if (this.#channel) {
       return;
     }
+    this.#goesOn?.();
     this.#channel = this.#means.channel(this.#name);
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
     this.#heard = true;
+    this.#looked = performance.now();
     this.#looking = setInterval(() => this.#look(), this.#means.look * (0.75 + Math.random() / 2));
     this.join();
   }
@@ -150,11 +171,12 @@ export class Tabs {
   #tell(state: ToldState | undefined): void {
     const told: State | undefined = state?.state === "reconnecting" ? { ...state, error: new PassingError(state.error) } : state;
     if (told) {
-      this.#reader.options.onState?.(told);
+      this.#reader.tell(told);
     }
   }
 
   #look(): void {
+    this.#looked = performance.now();
     if (this.#heard) {
       this.#heard = false;
       this.#unanswered = 0;
@@ -173,6 +195,11 @@ export class Tabs {
     }
   }
 
+  /** False in a page or a worker that is frozen and was not told: some browsers go on giving it messages, but nothing from the network. */
+  #works(): boolean {
+    return performance.now() - this.#looked < slowest * this.#means.look;
+  }
+
   /** Waits for the lock, or takes it from whoever has it, and leads as long as it is held. */
   #lead(steal: boolean): void {
     const queue = new AbortController();
@@ -182,7 +209,7 @@ export class Tabs {
       if (queue.signal.aborted) {
         return;
       }
-      pump = this.#pump = new Pump(this.#means.channel(this.#name), this.#reader);
+      pump = this.#pump = new Pump(this.#means.channel(this.#name), this.#reader, () => this.#works());
       const handedOver = new Promise<void>((resolve) => queue.signal.addEventListener("abort", () => resolve()));
       await Promise.race([pump.run(), handedOver]);
     });

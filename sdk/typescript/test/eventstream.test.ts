@@ -29,3 +29,21 @@ test("frames are the same wherever the stream is cut", () => {
   const parser = new FrameParser();
   assert.deepEqual(Array.from(stream).flatMap((c) => parser.push(c)), want, "one by one");
 });
+
+test("a long line that comes in small pieces takes time by its length", () => {
+  const text = `event: snapshot\ndata: ${"x".repeat(3 << 20)}\n\n`; // as long as an inbox's first connect can be
+  const parser = new FrameParser();
+  const since = performance.now();
+  const frames: Frame[] = [];
+  for (let at = 0; at < text.length; at += 512) {
+    frames.push(...parser.push(text.slice(at, at + 512)));
+  }
+  assert.equal(frames[0]!.data.length, 3 << 20);
+  assert.ok(performance.now() - since < 3000, `${Math.round(performance.now() - since)} ms`);
+});
+
+test("a piece of no text changes nothing", () => {
+  const parser = new FrameParser();
+  const frames = ["data: x\r", "", "\nid: 7\r", "", "\n\r", "", "\n"].flatMap((piece) => parser.push(piece));
+  assert.deepEqual(frames, [{ event: "message", data: "x", id: "7" }]);
+});

@@ -1,5 +1,7 @@
 import { connect, type Event, type Holdline, type Receipt } from "../src/index.ts";
 
+const { any } = AbortSignal; // the pages may have to do without it
+
 /** Stands for a server: an inbox whose cursor says how many events it covers, so that a test can hold it against what was given. */
 export class FakeServer {
   events: Event[] = [];
@@ -15,6 +17,8 @@ export class FakeServer {
   most = 0;
   opened = 0;
   polls = 0;
+  /** How many events streams have given. */
+  streamed = 0;
   #wakers = new Set<() => void>();
   #cut = new AbortController();
 
@@ -117,7 +121,7 @@ export class FakeServer {
   }
 
   #stream(cursor: string | null, signal: AbortSignal): Response {
-    const over = AbortSignal.any([signal, this.#cut.signal]);
+    const over = any.call(AbortSignal, [signal, this.#cut.signal]);
     const encoder = new TextEncoder();
     let at = cursor === null ? this.events.length : this.covered(cursor);
     this.opened++;
@@ -136,6 +140,7 @@ export class FakeServer {
           }
           while (at < Math.min(this.streamsTo, this.events.length)) {
             const event = this.events[at++]!;
+            this.streamed++;
             frame(event.type, event, `${this.epoch}-${at}`);
           }
         };
