@@ -10,6 +10,7 @@ function apply(page) {
   if (page.snapshot) restart(page.snapshot);
   each(page.events, take);
   each(page.receipts, mark);
+  ticks();
   arrange();
   seen();
 }
@@ -18,13 +19,11 @@ function apply(page) {
 // after a restore a seq can be another message.
 function restart(snapshot) {
   var was = open && open.id;
+  putBy();
   convs = {};
   open = null;
   add(snapshot);
-  if (was && convs[was]) {
-    convs[was].draft = $('text').value;
-    openTalk(was);
-  }
+  if (was && convs[was]) openTalk(was);
   else if (was) closeTalk();
   openHash();
 }
@@ -49,12 +48,13 @@ function rest(after) {
 
 // connect gets a snapshot and a cursor behind it, then calls done.
 function connect(done) {
+  var who = me;
   call('GET', 'v1/inbox', null, function (status, body, retry) {
-    if (!me) return;
+    if (me != who) return;
     if (status == 401) return signedOut();
     if (status != 200) {
       lost(status, body);
-      return wait(function () { if (me) connect(done); }, ++failures, retry);
+      return wait(function () { connect(done); }, ++failures, retry);
     }
     found();
     cursor = body.cursor;
@@ -108,7 +108,7 @@ function poll() {
       });
     }
     lost(status, body);
-    later(pause(++failures, retry));
+    pollTimer = wait(poll, ++failures, retry);
   }, resting ? 30 : 45);
 }
 
@@ -121,4 +121,6 @@ function hangUp() {
   stopPoll = null;
   clearTimeout(pollTimer);
   pollTimer = 0;
+  // Whoever goes on tells how that goes.
+  found();
 }

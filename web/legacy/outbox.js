@@ -43,7 +43,7 @@ function openOutbox() {
 
 function addUnsent(m) {
   m.sender_id = me.id;
-  m.row = $('messages').appendChild(rowOf(m));
+  m.row = rows.appendChild(rowOf(m));
   refusal(m);
 }
 
@@ -57,7 +57,7 @@ function showUnsent(k) {
 }
 
 function firstUnsent() {
-  for (var i = 0; i < outbox.length; i++) if (open && outbox[i].to == open.id) return outbox[i].row || null;
+  for (var i = 0; i < outbox.length; i++) if (outbox[i].to == open.id) return outbox[i].row || null;
   return null;
 }
 
@@ -66,7 +66,7 @@ function settle(id) {
   for (var i = 0; i < outbox.length; i++) {
     if (outbox[i].id == id) {
       keep(outKey(id), null);
-      if (outbox[i].row && outbox[i].row.parentNode) outbox[i].row.parentNode.removeChild(outbox[i].row);
+      drop(outbox[i].row);
       outbox.splice(i, 1);
       return;
     }
@@ -85,7 +85,7 @@ function pump() {
     var k = convs[m.to];
     function go() {
       sending = false;
-      if (me) pump();
+      pump();
     }
     if (status == 200 || status == 201) {
       if (outFailures) state('');
@@ -96,13 +96,15 @@ function pump() {
       return go();
     }
     // Only the server itself refuses for good, and not for a page of an earlier session.
-    if (!body.code || body.field == 'form_token' || status == 408 || status == 429 || status > 499) {
+    if (!body.code || body.field == 'form_token' || status == 408 || passes(status)) {
       if (status) problem(status, body);
       return wait(go, ++outFailures, retry);
     }
     m.refused = body.detail || 'refused';
     keep(outKey(m.id), null);
     if (m.row) refusal(m);
+    // Its place may not be seen, or be no more.
+    state('Not sent: ' + m.refused);
     go();
   });
 }

@@ -24,15 +24,34 @@ function signedOut() {
   acks = {};
   names = {};
   wanted = {};
+  drafts = {};
+  each(document.forms, function (f) { f.reset(); });
   clear($('list'));
-  clear($('messages'));
+  clear(rows);
   document.title = 'Holdline';
   document.body.className = 'out';
-  show('door', true);
   show('home', false);
   show('talk', false);
   show('me', false);
+  door();
+  state('Signed out.');
+}
+
+// door asks who somebody is.
+function door() {
+  found();
+  show('door', true);
   $('handle').focus();
+  meet();
+}
+
+// meet asks what the server is like.
+function meet() {
+  call('GET', 'v1/server', null, function (status, body, retry) {
+    if (status != 200) return wait(meet, 3, retry);
+    show('join', body.sign_up == 'open');
+    ticketAge = body.limits.ticket_seconds;
+  });
 }
 
 function signedIn(user) {
@@ -55,7 +74,6 @@ function signedIn(user) {
 function enter(path, cookie) {
   var body = {handle: $('handle').value, password: $('password').value};
   if (cookie) body.cookie = true;
-  state('\u2026');
   call('POST', path, body, function (status, answer) {
     if (status == 403 && cookie && answer.field == 'cookie') return enter(path, false);
     if (status != 201) return problem(status, answer);
@@ -66,12 +84,12 @@ function enter(path, cookie) {
 }
 
 function leave() {
-  if (unsent() && !confirm('There are messages that were not sent. Sign out and lose them?')) return;
+  // Also what another tab has.
+  if (keptKeys(outKey('')).length && !confirm('There are messages that were not sent. Sign out and lose them?')) return;
   want('DELETE', 'v1/sessions/current', null, function () {
     each(keptKeys(outKey('')), function (key) { keep(key, null); });
     if (local) keep(tabKey('news'), null);
     signedOut();
-    state('Signed out.');
   });
 }
 
@@ -91,19 +109,19 @@ function startTalk() {
   want('POST', conversations, body, function (answer) {
     $('people').value = $('group').value = '';
     starting = {};
-    if (!convs[answer.id] || !convs[answer.id].row) put(answer);
+    if (!convs[answer.id] || !convs[answer.id].list) put(answer);
     arrange();
     openTalk(answer.id);
   });
 }
 
 function submitText() {
-  var text = $('text').value;
+  var text = field.value;
   if (!open || !/\S/.test(text)) return;
-  $('text').value = '';
+  field.value = '';
   quiet();
   send(open, text);
-  $('text').focus();
+  field.focus();
 }
 
 // The address names a conversation by its id; anything else in it is ignored.
@@ -137,8 +155,9 @@ function begin() {
   });
   far = /^https?:/.test(server);
   openKept();
-  on('door', 'submit', function () { enter('v1/sessions', cookies()); });
-  on('join', 'click', function () { enter('v1/users', cookies()); });
+  // Not twice at once.
+  on('door', 'submit', function () { if (state('\u2026')) enter('v1/sessions', cookies()); });
+  on('join', 'click', function () { if (state('\u2026')) enter('v1/users', cookies()); });
   on('leave', 'click', leave);
   on('start', 'submit', startTalk);
   on('write', 'submit', submitText);
@@ -151,13 +170,13 @@ function begin() {
     shown += 100;
     arrange();
   });
-  $('text').onkeydown = function (e) {
+  field.onkeydown = function (e) {
     e = e || window.event;
     if (e.keyCode != 13 || e.shiftKey) return true;
     submitText();
     return false;
   };
-  $('log').onscroll = function () {
+  log.onscroll = function () {
     pinned = atEnd();
     seen();
   };
@@ -170,15 +189,7 @@ function begin() {
   w.onunload = w.onpagehide = leaveTabs;
   // Back, from where the browser had put it.
   w.onpageshow = function () { if (me && !leaseTimer) join(); };
-  call('GET', 'v1/server', null, function (status, body) {
-    if (status != 200) return;
-    show('join', body.sign_up == 'open');
-    ticketAge = body.limits.ticket_seconds;
-  });
-  resume(function () {
-    show('door', true);
-    $('handle').focus();
-  });
+  resume(door);
 }
 
 // resume goes on with the session of the cookie; without one, by what is otherwise.

@@ -47,7 +47,8 @@ function look() {
     leading = false;
     return;
   }
-  keep(tabKey('lead'), toJSON({tab: tab, until: t + 1000 * leaseSeconds}));
+  // Not each time: Internet Explorer tells a tab of its own writing, and then it looks again.
+  if (lease.tab != tab || lease.until < t + 750 * leaseSeconds) keep(tabKey('lead'), toJSON({tab: tab, until: t + 1000 * leaseSeconds}));
   if (leading) return goOn();
   // Two may have written; the later one has it.
   setTimeout(function () {
@@ -68,9 +69,11 @@ function publish(page) {
   // Too much for the store: the others find their way by the number.
   if (readKey('news').n != told) keep(tabKey('news'), toJSON({n: told}));
   // What people wrote does not stay. Who has missed it sees by the number.
-  setTimeout(function () {
-    if (me && readKey('news').n == told) keep(tabKey('news'), toJSON({n: told}));
-  }, 5000);
+  setTimeout(forget, 5000);
+}
+
+function forget() {
+  if (me && local && readKey('news').n == told) keep(tabKey('news'), toJSON({n: told}));
 }
 
 function follow() {
@@ -83,15 +86,16 @@ function follow() {
     cursor = news.cursor;
     return;
   }
-  // Something was missed.
-  told = n;
+  // Something was missed; perhaps also by the snapshot that is on its way.
   if (syncing) return;
+  told = n;
   syncing = [];
   connect(caughtUp);
 }
 
 function leaveTabs() {
   hangUp();
+  forget();
   clearInterval(leaseTimer);
   leaseTimer = 0;
   if (me && leading && local) keep(tabKey('lead'), null);
