@@ -90,8 +90,9 @@ function poll() {
     if (status == 200) {
       found();
       if (body.events.length || body.receipts.length) {
-        apply(body);
+        // As it is: to apply it puts elements to its events.
         publish(body);
+        apply(body);
       }
       // Only now: who stops in between gets it once more.
       cursor = body.cursor;

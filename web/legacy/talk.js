@@ -257,9 +257,9 @@ function acknowledge() {
   acks = {};
   acking = -1;
   function again() {
-    ask(false, 'POST', 'v1/acks', {read: sent}, function (status) {
+    ask(false, 'POST', 'v1/acks', {read: sent}, function (status, body, retry) {
       var id;
-      if (passes(status)) return wait(again, ++failures);
+      if (passes(status)) return wait(again, ++failures, retry);
       acking = 0;
       for (id in acks) if (has(acks, id)) acking = acking || setTimeout(acknowledge, 500);
     });
