@@ -162,3 +162,42 @@ func TestLegacyOpenForWeeks(t *testing.T) {
 	release(ann, "page")
 	check(200)
 }
+
+// What a tab was closed with is sent by another that is open still.
+func TestLegacyClosedTabsMessageIsSent(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true})
+	profile := browser.NewProfile(t, Old(false))
+	opened, _ := profile.Open(server.URL + "/legacy")
+	first := &Person{opened, "ann"}
+	first.Until("the door", Visible("door"))
+	first.Enter("join")
+	bob := server.SignUp("bob")
+	talk := bob.Direct("ann")
+	first.Choose("bob")
+	first.Until("it leads", polls+" > 0")
+	opened, tab := profile.Open(server.URL + "/legacy")
+	second := &Person{opened, "ann"}
+	second.Choose("bob")
+	server.Kill()
+	first.Until("the connection is gone", Shows("state", "No connection"))
+	second.Say("not to be lost")
+	second.Until("kept", Shows("messages", "sending"))
+	tab.Close()
+	server = server.Again()
+	first.Until("sent, and shown once", El("messages")+".innerText.split('not to be lost').length == 2 && !("+Shows("messages", "sending")+")")
+	if log := bob.At(server).AllEvents(talk); len(log) != 2 || log[1].Text != "not to be lost" {
+		t.Errorf("the log: %+v", log)
+	}
+
+	// Also where the one that led is closed.
+	opened, tab = profile.Open(server.URL + "/legacy")
+	third := &Person{opened, "ann"}
+	third.Choose("bob")
+	hold(first, "if (/POST.*messages/.test(url)) return;")
+	first.Say("nor this")
+	first.Until("kept", Shows("messages", "sending"))
+	first.Load("about:blank")
+	third.Until("sent", El("messages")+".innerText.split('nor this').length == 2 && !("+Shows("messages", "sending")+")")
+	tab.Close()
+}

@@ -68,8 +68,12 @@ function lost(status, body) {
 }
 
 // found takes back what lost has said, and nothing else that somebody has to read.
+// What other tabs were closed with meanwhile is sent by this one.
 function found() {
-  if (failures) state('');
+  if (failures) {
+    state('');
+    if (me) openOutbox();
+  }
   failures = 0;
 }
 

@@ -27,14 +27,17 @@ function send(k, text) {
   pump();
 }
 
-// openOutbox takes up what an earlier page has left, or one that is still there:
+// openOutbox takes up what another page has left, or one that is still there:
 // sent twice, a message is stored once.
 function openOutbox() {
   each(keptKeys(outKey('')), function (key) {
     attempt(function () {
-      var m = fromJSON(kept(key));
+      var m = fromJSON(kept(key)), ours;
       m.id = key.substring(outKey('').length);
-      if (/^[\w\-]+$/.test(m.id) && /^\w+$/.test(m.to) && typeof m.text == 'string') outbox.push(m);
+      each(outbox, function (o) { ours = ours || o.id == m.id; });
+      if (ours || !/^[\w\-]+$/.test(m.id) || !/^\w+$/.test(m.to) || typeof m.text != 'string') return;
+      outbox.push(m);
+      if (open && open.id == m.to) addUnsent(m);
     });
   });
   outbox.sort(function (a, b) { return a.at - b.at; });

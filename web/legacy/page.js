@@ -69,6 +69,11 @@ function signedIn(user) {
   join();
 }
 
+// knock enters, and not twice at once.
+function knock(path) {
+  if (state('\u2026')) enter(path, cookies());
+}
+
 // enter signs in or up. Where the cookie does not come back, which only trying
 // tells, the session is a token that is gone with the page.
 function enter(path, cookie) {
@@ -85,7 +90,7 @@ function enter(path, cookie) {
 
 function leave() {
   // Also what another tab has.
-  if (keptKeys(outKey('')).length && !confirm('There are messages that were not sent. Sign out and lose them?')) return;
+  if (keptKeys(outKey('')).length && !confirm('Some messages are not sent yet. Sign out and lose them?')) return;
   want('DELETE', 'v1/sessions/current', null, function () {
     each(keptKeys(outKey('')), function (key) { keep(key, null); });
     if (local) keep(tabKey('news'), null);
@@ -155,9 +160,8 @@ function begin() {
   });
   far = /^https?:/.test(server);
   openKept();
-  // Not twice at once.
-  on('door', 'submit', function () { if (state('\u2026')) enter('v1/sessions', cookies()); });
-  on('join', 'click', function () { if (state('\u2026')) enter('v1/users', cookies()); });
+  on('door', 'submit', function () { knock('v1/sessions'); });
+  on('join', 'click', function () { knock('v1/users'); });
   on('leave', 'click', leave);
   on('start', 'submit', startTalk);
   on('write', 'submit', submitText);

@@ -6,7 +6,8 @@ var leading = false;
 var told = 0;
 var syncing = null;
 var leaseTimer = 0;
-var leaseSeconds = 8;
+// In milliseconds.
+var leaseTime = 8000;
 
 function tabKey(name) {
   return 'holdline.' + name + '.' + me.id;
@@ -42,18 +43,20 @@ function look() {
   }
   follow();
   lease = readKey('lead');
-  if (lease.tab && lease.tab != tab && t < lease.until && lease.until < t + 2000 * leaseSeconds) {
+  if (lease.tab && lease.tab != tab && t < lease.until && lease.until < t + 2 * leaseTime) {
     if (leading) hangUp();
     leading = false;
     return;
   }
   // Not each time: Internet Explorer tells a tab of its own writing, and then it looks again.
-  if (lease.tab != tab || lease.until < t + 750 * leaseSeconds) keep(tabKey('lead'), toJSON({tab: tab, until: t + 1000 * leaseSeconds}));
+  if (lease.tab != tab || lease.until < t + 0.75 * leaseTime) keep(tabKey('lead'), toJSON({tab: tab, until: t + leaseTime}));
   if (leading) return goOn();
   // Two may have written; the later one has it.
   setTimeout(function () {
     if (!me || leading || readKey('lead').tab != tab) return;
     leading = true;
+    // Whoever led before may have gone with something unsent.
+    openOutbox();
     goOn();
   }, 100 + 100 * Math.random());
 }

@@ -168,12 +168,12 @@ function insert(k, m) {
 function load(k) {
   var before = k.list.length ? k.list[0].seq : 9e15, first = !k.loaded;
   k.loaded = !first;
-  ask(true, 'GET', pathOf(k.id, '/events?limit=30&before=' + before), null, function (status, body) {
+  ask(true, 'GET', pathOf(k.id, '/events?limit=30&before=' + before), null, function (status, body, retry) {
     var height = log.scrollHeight, top = log.scrollTop;
     if (convs[k.id] != k) return;
     if (status != 200) {
       problem(status, body);
-      if (!k.loaded && k == open) setTimeout(function () { if (k == open && !k.loaded) load(k); }, 5000);
+      if (first) wait(function () { if (k == open && !k.loaded) load(k); }, 2, retry);
       return;
     }
     k.loaded = true;
