@@ -32,7 +32,13 @@ func TestLegacyDraftsStay(t *testing.T) {
 	ann.Write("text", "half a thought for bob")
 	ann.Choose("cleo")
 	ann.Write("text", "and one for cleo")
+	// Who is writing elsewhere goes on writing there.
+	ann.Write("people", "da")
 	comesBack(ann)
+	ann.EnterText("ve")
+	if got := ann.Text(El("people") + ".value"); got != "dave" {
+		t.Errorf("what is written goes elsewhere: %q stays", got)
+	}
 	for _, draft := range []struct{ of, text string }{{"cleo", "and one for cleo"}, {"bob", "half a thought for bob"}} {
 		ann.Choose(draft.of)
 		if got := ann.Text(El("text") + ".value"); got != draft.text {

@@ -23,7 +23,7 @@ function restart(snapshot) {
   convs = {};
   open = null;
   add(snapshot);
-  if (was && convs[was]) openTalk(was);
+  if (was && convs[was]) openTalk(was, true);
   else if (was) closeTalk();
   openHash();
 }

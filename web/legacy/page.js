@@ -29,7 +29,7 @@ function signedOut() {
   clear($('list'));
   clear(rows);
   document.title = 'Holdline';
-  document.body.className = 'out';
+  document.body.className = '';
   show('home', false);
   show('talk', false);
   show('me', false);

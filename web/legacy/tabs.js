@@ -75,8 +75,10 @@ function publish(page) {
   setTimeout(forget, 5000);
 }
 
+// forget takes back what this tab has handed on. Others leave it alone: they may not
+// have seen yet that there is something newer.
 function forget() {
-  if (me && local && readKey('news').n == told) keep(tabKey('news'), toJSON({n: told}));
+  if (me && readKey('news').tab == tab) keep(tabKey('news'), toJSON({n: told}));
 }
 
 function follow() {

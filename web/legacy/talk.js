@@ -200,19 +200,20 @@ function putBy() {
   if (open) drafts[open.id] = field.value;
 }
 
-function openTalk(id) {
+// openTalk shows a conversation; still, where it is drawn anew under somebody's hands.
+function openTalk(id, still) {
   var k = convs[id], before = open;
   if (!k || !k.list) return;
   putBy();
   open = k;
-  if (before != k) {
+  if (!still && before != k) {
     quiet();
+    show('adding', false);
     if (before) paint(before);
     field.value = drafts[id] || '';
   }
   document.body.className = 'open';
   show('talk', true);
-  show('adding', false);
   show('older', k.loaded && k.more);
   if (location.hash != '#c=' + id) location.hash = 'c=' + id;
   clear(rows);
@@ -224,7 +225,7 @@ function openTalk(id) {
   toEnd();
   if (!k.loaded) load(k);
   if (!k.people) people(k);
-  field.focus();
+  if (!still) field.focus();
   seen();
 }
 
