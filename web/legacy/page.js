@@ -147,8 +147,8 @@ function looked() {
 }
 
 function on(id, event, does) {
-  $(id)['on' + event] = function (e) {
-    does(e || window.event);
+  $(id)['on' + event] = function () {
+    does();
     return false;
   };
 }
@@ -156,7 +156,7 @@ function on(id, event, does) {
 function begin() {
   var w = window;
   each(document.getElementsByTagName('meta'), function (e) {
-    if (e.name == 'holdline-server') server = e.content || '';
+    if (e.name == 'holdline-server') server = e.content;
   });
   far = /^https?:/.test(server);
   openKept();

@@ -116,7 +116,7 @@ function callXDR(method, path, body, done, seconds) {
   }
   function send() {
     if (over) return;
-    var full = {}, to = query(path) + '&envelope=1', k;
+    var full = {}, to = query(path) + '&envelope=1', k, opened;
     if (method == 'GET') {
       if (session.ticket) to += '&ticket=' + session.ticket;
     } else {
@@ -130,9 +130,14 @@ function callXDR(method, path, body, done, seconds) {
     x.onerror = x.ontimeout = function () { end(''); };
     // Without it, or sent at once, some requests are aborted.
     x.onprogress = nothing;
-    x.open(method == 'GET' ? 'GET' : 'POST', server + to);
+    // It throws where only one of page and server has TLS.
+    opened = attempt(function () {
+      x.open(method == 'GET' ? 'GET' : 'POST', server + to);
+      return true;
+    });
     setTimeout(function () {
-      if (x) x.send(method == 'GET' ? null : toJSON(full));
+      if (!opened) end('');
+      else if (x) x.send(method == 'GET' ? null : toJSON(full));
     }, 1);
   }
   function begin() {
