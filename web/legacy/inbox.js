@@ -80,7 +80,7 @@ function found() {
 // Without localStorage tabs cannot share, and a browser may have two connections
 // in all: one that nobody looks at asks now and then in place of holding the line.
 function idle() {
-  return !local && (blurred || document.hidden);
+  return !local && (blurred || doc.hidden);
 }
 
 function poll() {

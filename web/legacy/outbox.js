@@ -4,6 +4,7 @@
 var outbox = [];
 var sending = false;
 var outFailures = 0;
+var outTimer = 0;
 
 function outKey(id) {
   return 'holdline.out.' + me.id + '.' + id;
@@ -41,6 +42,12 @@ function openOutbox() {
     });
   });
   outbox.sort(function (a, b) { return a.at - b.at; });
+  // There is a connection: what waits for another try need not.
+  if (outTimer) {
+    clearTimeout(outTimer);
+    outTimer = 0;
+    sending = false;
+  }
   pump();
 }
 
@@ -88,6 +95,7 @@ function pump() {
     var k = convs[m.to];
     function go() {
       sending = false;
+      outTimer = 0;
       pump();
     }
     if (status == 200 || status == 201) {
@@ -101,7 +109,8 @@ function pump() {
     // Only the server itself refuses for good, and not for a page of an earlier session.
     if (!body.code || body.field == 'form_token' || status == 408 || passes(status)) {
       if (status) problem(status, body);
-      return wait(go, ++outFailures, retry);
+      outTimer = wait(go, ++outFailures, retry);
+      return;
     }
     m.refused = body.detail || 'refused';
     keep(outKey(m.id), null);

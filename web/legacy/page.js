@@ -2,9 +2,9 @@
 
 // cookies tells whether this browser keeps any; the session goes into one if so.
 function cookies() {
-  document.cookie = 'holdline_t=1';
-  var yes = document.cookie.indexOf('holdline_t=1') >= 0;
-  document.cookie = 'holdline_t=; expires=Thu, 01 Jan 1970 00:00:00 GMT';
+  doc.cookie = 'holdline_t=1';
+  var yes = doc.cookie.indexOf('holdline_t=1') >= 0;
+  doc.cookie = 'holdline_t=; expires=Thu, 01 Jan 1970 00:00:00 GMT';
   return yes && !far;
 }
 
@@ -25,11 +25,11 @@ function signedOut() {
   names = {};
   wanted = {};
   drafts = {};
-  each(document.forms, function (f) { f.reset(); });
+  each(doc.forms, function (f) { f.reset(); });
   clear($('list'));
   clear(rows);
-  document.title = 'Holdline';
-  document.body.className = '';
+  doc.title = 'Holdline';
+  doc.body.className = '';
   show('home', false);
   show('talk', false);
   show('me', false);
@@ -59,7 +59,7 @@ function signedIn(user) {
   $('password').value = '';
   know(user);
   label($('name'), user.id);
-  document.body.className = '';
+  doc.body.className = '';
   show('door', false);
   show('home', true);
   show('me', true);
@@ -140,8 +140,10 @@ function openHash() {
   }
 }
 
+// looked is for when somebody looks at the page again. What becomes visible without
+// the focus, as when another window is taken away, is not looked at yet.
 function looked() {
-  blurred = false;
+  blurred = doc.hasFocus ? !doc.hasFocus() : false;
   seen();
   if (me && leading && !local && !stopPoll) poll();
 }
@@ -155,7 +157,7 @@ function on(id, event, does) {
 
 function begin() {
   var w = window;
-  each(document.getElementsByTagName('meta'), function (e) {
+  each(doc.getElementsByTagName('meta'), function (e) {
     if (e.name == 'holdline-server') server = e.content;
   });
   far = /^https?:/.test(server);
@@ -188,8 +190,8 @@ function begin() {
   w.onhashchange = openHash;
   w.onfocus = looked;
   w.onblur = function () { blurred = true; };
-  document.onvisibilitychange = looked;
-  w.onstorage = document.onstorage = function () { if (me && local) look(); };
+  doc.onvisibilitychange = looked;
+  w.onstorage = doc.onstorage = function () { if (me && local) look(); };
   w.onunload = w.onpagehide = leaveTabs;
   // Back, from where the browser had put it.
   w.onpageshow = function () { if (me && !leaseTimer) join(); };

@@ -1,7 +1,9 @@
 // What the page shows. All that people wrote comes through text nodes.
 
+var doc = document;
+
 function $(id) {
-  return document.getElementById(id);
+  return doc.getElementById(id);
 }
 
 var log = $('log');
@@ -13,12 +15,12 @@ function show(id, yes) {
 }
 
 function write(e, text) {
-  e.appendChild(document.createTextNode(text));
+  e.appendChild(doc.createTextNode(text));
 }
 
 // make makes an element, at the end of another if one is given.
 function make(parent, tag, className, text) {
-  var e = document.createElement(tag);
+  var e = doc.createElement(tag);
   if (className) e.className = className;
   if (text) write(e, text);
   if (parent) parent.appendChild(e);
@@ -84,7 +86,7 @@ function when(time) {
 
 // fit gives the log the height that is left. Android before 3 scrolls only pages.
 function fit() {
-  var h = window.innerHeight || document.documentElement.clientHeight, home = $('home').style, narrow = $('way').offsetHeight > 0;
+  var h = window.innerHeight || doc.documentElement.clientHeight, home = $('home').style, narrow = $('way').offsetHeight > 0;
   if (!me || /Android [12]\./.test(navigator.userAgent)) return;
   h -= $('top').offsetHeight;
   log.style.height = Math.max(90, h - 4 - $('head').offsetHeight - $('write').offsetHeight) + 'px';
@@ -172,7 +174,7 @@ var shown = 50;
 // What is not shown has no line yet, and nobody's name is asked for it.
 function arrange() {
   var order = [], list = $('list'), at = list.firstChild, focused, unread = 0, id, i, row;
-  attempt(function () { focused = document.activeElement; });
+  attempt(function () { focused = doc.activeElement; });
   for (id in convs) if (has(convs, id) && convs[id].list) order.push(convs[id]);
   order.sort(function (a, b) {
     return a.at < b.at ? 1 : a.at > b.at ? -1 : 0;
@@ -192,8 +194,8 @@ function arrange() {
   }
   if (open) paint(open);
   show('all', order.length > shown);
-  document.title = (unread ? '(' + unread + ') ' : '') + 'Holdline';
-  if (focused && focused.parentNode && focused.parentNode.parentNode == list && document.activeElement != focused) focused.focus();
+  doc.title = (unread ? '(' + unread + ') ' : '') + 'Holdline';
+  if (focused && focused.parentNode && focused.parentNode.parentNode == list && doc.activeElement != focused) focused.focus();
 }
 
 // rowOf makes the element of an event, or of a message that is none yet.

@@ -39,8 +39,9 @@ function pathOf(id, rest) {
 function people(k) {
   if (k.counting) return;
   k.counting = true;
-  ask(k == open, 'GET', pathOf(k.id, '/members?limit=1000'), null, function (status, body) {
+  ask(k == open, 'GET', pathOf(k.id, '/members?limit=1000'), null, function (status, body, retry) {
     k.counting = false;
+    if (passes(status)) wait(function () { people(k); }, 3, retry);
     if (status != 200) return;
     k.people = body.more ? 0 : body.members.length;
     each(body.members, function (m) {
@@ -212,7 +213,7 @@ function openTalk(id, still) {
     if (before) paint(before);
     field.value = drafts[id] || '';
   }
-  document.body.className = 'open';
+  doc.body.className = 'open';
   show('talk', true);
   show('older', k.loaded && k.more);
   if (location.hash != '#c=' + id) location.hash = 'c=' + id;
@@ -233,7 +234,7 @@ function closeTalk() {
   var k = open;
   putBy();
   open = null;
-  document.body.className = '';
+  doc.body.className = '';
   show('talk', false);
   if (k) {
     paint(k);
@@ -245,7 +246,7 @@ function closeTalk() {
 // seen marks as read what is open, before the reader's eyes, and at its end.
 function seen() {
   var k = open;
-  if (!k || !k.loaded || blurred || document.hidden || k.read >= k.last || !atEnd()) return;
+  if (!k || !k.loaded || blurred || doc.hidden || k.read >= k.last || !atEnd()) return;
   k.read = k.last;
   k.unread = 0;
   acks[k.id] = k.read;
