@@ -30,6 +30,14 @@ func TestLegacyTabMissesNothingWhileItConnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	second.Until("its snapshot is held", "window.snapshot")
+	// A page that is slow to load is shown only now: it need not connect again.
+	connects := second.Text("window.requested.join().split('inbox?t').length")
+	if err := second.Eval("window.onpageshow()", nil); err != nil {
+		t.Fatal(err)
+	}
+	if now := second.Text("window.requested.join().split('inbox?t').length"); now != connects {
+		t.Error("it connects again")
+	}
 	// It sleeps, and is told late.
 	if err := second.Eval("window.told = window.onstorage, window.onstorage = null", nil); err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func TestLegacySessionEnds(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	server = server.Again()
+	server.Again()
 	ann.Until("signed out", Visible("door"))
 	if got := ann.Text(El("state") + ".innerText"); got != "Signed out." {
 		t.Errorf("told: %q", got)
@@ -174,61 +174,4 @@ func TestLegacyNextPersonStartsAfresh(t *testing.T) {
 	if asked := bob.Text("window.requested.join()"); strings.Contains(asked, "acks") {
 		t.Errorf("what ann has read is read by bob: %s", asked)
 	}
-}
-
-// Once the connection is back, so is what waits to be sent: it does not sit its own
-// time out.
-func TestLegacySendsOnceItIsConnected(t *testing.T) {
-	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
-	var away atomic.Bool
-	site := between(t, server, func(w http.ResponseWriter, r *http.Request) bool {
-		if !away.Load() {
-			return false
-		}
-		if r.Method == http.MethodPost {
-			w.Header().Set("Retry-After", "300")
-		}
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, `{"status":503,"code":"unavailable","title":"x","detail":"Away."}`) // the browser may be gone
-		return true
-	})
-	ann := arrive(browser.NewProfile(t, Old(false)), site, "ann")
-	ann.Enter("join")
-	server.SignUp("bob").Direct("ann")
-	ann.Choose("bob")
-	away.Store(true)
-	ann.Say("as soon as can be")
-	ann.Until("not taken", Shows("state", "Away."))
-	// The poll that waits is given up, as when a device has slept.
-	if err := ann.Eval("window.onpagehide(), window.onpageshow()", nil); err != nil {
-		t.Fatal(err)
-	}
-	ann.Until("no connection", Shows("state", "No connection"))
-	away.Store(false)
-	ann.Until("sent", "!("+Shows("messages", "sending")+") && "+Shows("messages", "as soon as can be"))
-}
-
-// What becomes visible without the focus is not read.
-func TestLegacyVisibleIsNotLookedAt(t *testing.T) {
-	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
-	ann.Enter("join")
-	bob := server.SignUp("bob")
-	talk := bob.Direct("ann")
-	ann.Choose("bob")
-	ann.Until("read", Shows("title", "bob")+" && document.title == 'Holdline'")
-	if err := ann.Eval("window.focused = false, document.hasFocus = function () { return focused; }, window.onblur(), document.onvisibilitychange()", nil); err != nil {
-		t.Fatal(err)
-	}
-	bob.MustSend(talk, "1", "one")
-	ann.Until("shown", Shows("messages", "one"))
-	if got := ann.Text("document.title"); got != "(1) Holdline" {
-		t.Errorf("nobody looks, and the title is %q", got)
-	}
-	if err := ann.Eval("window.focused = true, window.onfocus()", nil); err != nil {
-		t.Fatal(err)
-	}
-	ann.Until("read", "document.title == 'Holdline'")
 }

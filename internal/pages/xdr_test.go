@@ -104,6 +104,5 @@ func TestLegacyPageByXDomainRequestWithoutTLS(t *testing.T) {
 	server := harness.Start(t, harness.Config{NoRace: true})
 	site := elsewhere(t, server, strings.Replace(server.URL, "http:", "https:", 1)+"/")
 	opened, _ := browser.NewProfile(t, Old(false)+xdrScript).Open(site + "/legacy")
-	ann := &Person{opened, "ann"}
-	ann.Until("told", Shows("state", "No connection"))
+	opened.Until("told", Shows("state", "No connection"))
 }

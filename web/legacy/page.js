@@ -193,8 +193,8 @@ function begin() {
   doc.onvisibilitychange = looked;
   w.onstorage = doc.onstorage = function () { if (me && local) look(); };
   w.onunload = w.onpagehide = leaveTabs;
-  // Back, from where the browser had put it.
-  w.onpageshow = function () { if (me && !leaseTimer) join(); };
+  // Back, from where the browser had put it. It is told at the first time too.
+  w.onpageshow = function () { if (me && !leaseTimer && !syncing) join(); };
   resume(door);
 }
 
