@@ -140,10 +140,9 @@ function openHash() {
   }
 }
 
-// looked is for when somebody looks at the page again. What becomes visible without
-// the focus, as when another window is taken away, is not looked at yet.
+// looked is for when somebody looks at the page again.
 function looked() {
-  blurred = doc.hasFocus ? !doc.hasFocus() : false;
+  blurred = false;
   seen();
   if (me && leading && !local && !stopPoll) poll();
 }
@@ -190,7 +189,9 @@ function begin() {
   w.onhashchange = openHash;
   w.onfocus = looked;
   w.onblur = function () { blurred = true; };
-  doc.onvisibilitychange = looked;
+  // What becomes visible without the focus, as when another window is taken away, is
+  // not looked at yet. Whoever tells of this has hasFocus.
+  doc.onvisibilitychange = function () { if (doc.hasFocus()) looked(); };
   w.onstorage = doc.onstorage = function () { if (me && local) look(); };
   w.onunload = w.onpagehide = leaveTabs;
   // Back, from where the browser had put it. It is told at the first time too.
