@@ -91,3 +91,27 @@ func TestLegacyCountMeetsWhatIsLive(t *testing.T) {
 		t.Errorf("shown: %q", got)
 	}
 }
+
+// What becomes visible without the focus is not read.
+func TestLegacyVisibleIsNotLookedAt(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true})
+	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
+	ann.Enter("join")
+	bob := server.SignUp("bob")
+	talk := bob.Direct("ann")
+	ann.Choose("bob")
+	ann.Until("read", Shows("title", "bob")+" && document.title == 'Holdline'")
+	if err := ann.Eval("window.focused = false, document.hasFocus = function () { return focused; }, window.onblur(), document.onvisibilitychange()", nil); err != nil {
+		t.Fatal(err)
+	}
+	bob.MustSend(talk, "1", "one")
+	ann.Until("shown", Shows("messages", "one"))
+	if got := ann.Text("document.title"); got != "(1) Holdline" {
+		t.Errorf("nobody looks, and the title is %q", got)
+	}
+	if err := ann.Eval("window.focused = true, window.onfocus()", nil); err != nil {
+		t.Fatal(err)
+	}
+	ann.Until("read", "document.title == 'Holdline'")
+}

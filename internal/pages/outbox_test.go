@@ -2,11 +2,7 @@ package pages
 
 import (
 	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -21,28 +17,20 @@ import (
 func TestLegacyOutboxOutlastsWhatIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
-	target, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
 	answers := []string{`{"error":"blocked by policy"}`, `{"status":403,"code":"forbidden","field":"form_token","title":"Forbidden","detail":"Load the page again."}`}
 	var asked atomic.Int32
-	proxy := httputil.NewSingleHostReverseProxy(target) // which keeps Host
-	proxy.ErrorLog = log.New(io.Discard, "", 0)
-	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	site := between(t, server, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/messages") {
 			if n := int(asked.Add(1)); n <= len(answers) {
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(http.StatusForbidden)
 				_, _ = io.WriteString(w, answers[n-1]) // the browser may be gone
-				return
+				return true
 			}
 		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(site.Close)
-	t.Cleanup(site.CloseClientConnections)
-	ann := arrive(browser.NewProfile(t, Old(false)), site.URL, "ann")
+		return false
+	})
+	ann := arrive(browser.NewProfile(t, Old(false)), site, "ann")
 	server.SignUp("ann")
 	ann.Enter("enter")
 	bob := server.SignUp("bob")
@@ -102,4 +90,57 @@ func TestLegacyKeptWhereStorageIsFull(t *testing.T) {
 			t.Errorf("after %s: %s, keys %s", step.do, got, keys)
 		}
 	}
+}
+
+// A message that is refused since its group is left is not gone without a word.
+func TestLegacyRefusedOutOfSight(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true})
+	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
+	ann.Enter("join")
+	bob := server.SignUp("bob")
+	group := bob.Group("ann")
+	ann.Choose("without a title")
+	hold(ann, "if (/POST.*messages/.test(url)) { window.post = go; return; }")
+	ann.Say("Am I still here?")
+	ann.Until("on its way", "window.post")
+	var me struct{ User struct{ ID string } }
+	server.SignIn("ann", harness.Password).Must(200, "GET", "/v1/me", nil, &me)
+	tell(bob, 200, "DELETE", group, "/members/"+me.User.ID, nil)
+	ann.Until("removed", Shows("state", "no longer"))
+	release(ann, "post")
+	ann.Until("told", Shows("state", "Not sent: "))
+}
+
+// Once the connection is back, so is what waits to be sent: it does not sit its own
+// time out.
+func TestLegacySendsOnceItIsConnected(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true})
+	var away atomic.Bool
+	site := between(t, server, func(w http.ResponseWriter, r *http.Request) bool {
+		if !away.Load() {
+			return false
+		}
+		if r.Method == http.MethodPost {
+			w.Header().Set("Retry-After", "300")
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, `{"status":503,"code":"unavailable","title":"x","detail":"Away."}`) // the browser may be gone
+		return true
+	})
+	ann := arrive(browser.NewProfile(t, Old(false)), site, "ann")
+	ann.Enter("join")
+	server.SignUp("bob").Direct("ann")
+	ann.Choose("bob")
+	away.Store(true)
+	ann.Say("as soon as can be")
+	ann.Until("not taken", Shows("state", "Away."))
+	// The poll that waits is given up, as when a device has slept.
+	if err := ann.Eval("window.onpagehide(), window.onpageshow()", nil); err != nil {
+		t.Fatal(err)
+	}
+	ann.Until("no connection", Shows("state", "No connection"))
+	away.Store(false)
+	ann.Until("sent", "!("+Shows("messages", "sending")+") && "+Shows("messages", "as soon as can be"))
 }

@@ -71,3 +71,69 @@ func TestLegacyTabsShareOneConnection(t *testing.T) {
 		b.Until("signed out", Visible("door"))
 	}
 }
+
+// Signing out in one tab asks about what another has not sent yet.
+func TestLegacyLeavingAsksForAllTabs(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true})
+	profile := browser.NewProfile(t, Old(false))
+	opened, _ := profile.Open(server.URL + "/legacy")
+	first := &Person{opened, "ann"}
+	first.Until("the door", Visible("door"))
+	first.Enter("join")
+	server.SignUp("bob").Direct("ann")
+	opened, _ = profile.Open(server.URL + "/legacy")
+	second := &Person{opened, "ann"}
+	second.Choose("bob")
+	hold(second, "if (/POST.*messages/.test(url)) { window.post = go; return; }")
+	second.Say("unsent")
+	second.Until("on its way", "window.post")
+	answers(first, false)
+	first.Reach(El("leave"))
+	first.Press("Enter")
+	first.Until("asked", "window.question")
+	if got := first.Text(Visible("home")); got != "true" {
+		t.Error("signed out in spite of the answer")
+	}
+	release(second, "post")
+	second.Until("sent", Shows("messages", "unsent")+" && !("+Shows("messages", "sending")+")")
+}
+
+// What a tab was closed with is sent by another that is open still.
+func TestLegacyClosedTabsMessageIsSent(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true})
+	profile := browser.NewProfile(t, Old(false))
+	opened, _ := profile.Open(server.URL + "/legacy")
+	first := &Person{opened, "ann"}
+	first.Until("the door", Visible("door"))
+	first.Enter("join")
+	bob := server.SignUp("bob")
+	talk := bob.Direct("ann")
+	first.Choose("bob")
+	first.Until("it leads", polls+" > 0")
+	opened, tab := profile.Open(server.URL + "/legacy")
+	second := &Person{opened, "ann"}
+	second.Choose("bob")
+	server.Kill()
+	first.Until("the connection is gone", Shows("state", "No connection"))
+	second.Say("not to be lost")
+	second.Until("kept", Shows("messages", "sending"))
+	tab.Close()
+	server = server.Again()
+	first.Until("sent, and shown once", El("messages")+".innerText.split('not to be lost').length == 2 && !("+Shows("messages", "sending")+")")
+	if log := bob.At(server).AllEvents(talk); len(log) != 2 || log[1].Text != "not to be lost" {
+		t.Errorf("the log: %+v", log)
+	}
+
+	// Also where the one that led is closed.
+	opened, tab = profile.Open(server.URL + "/legacy")
+	third := &Person{opened, "ann"}
+	third.Choose("bob")
+	hold(first, "if (/POST.*messages/.test(url)) return;")
+	first.Say("nor this")
+	first.Until("kept", Shows("messages", "sending"))
+	first.Load("about:blank")
+	third.Until("sent", El("messages")+".innerText.split('nor this').length == 2 && !("+Shows("messages", "sending")+")")
+	tab.Close()
+}

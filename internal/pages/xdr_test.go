@@ -17,7 +17,7 @@ var xdrScript string
 
 // elsewhere serves the page from another origin, as somebody does who has it on
 // their own site: it names the server in its meta element.
-func elsewhere(t *testing.T, server *harness.Server) string {
+func elsewhere(t *testing.T, server *harness.Server, named string) string {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
@@ -39,7 +39,7 @@ func elsewhere(t *testing.T, server *harness.Server) string {
 		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
 		w.WriteHeader(resp.StatusCode)
 		const meta = `<meta name="holdline-server" content="`
-		_, _ = io.WriteString(w, strings.Replace(string(content), meta, meta+server.URL+"/", 1)) // the browser may be gone
+		_, _ = io.WriteString(w, strings.Replace(string(content), meta, meta+named, 1)) // the browser may be gone
 	}))
 	t.Cleanup(site.Close)
 	return site.URL
@@ -50,7 +50,7 @@ func elsewhere(t *testing.T, server *harness.Server) string {
 func TestLegacyPageByXDomainRequest(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true, Args: []string{"--ticket-ttl=4s"}})
-	site := elsewhere(t, server)
+	site := elsewhere(t, server, server.URL+"/")
 	profile := browser.NewProfile(t, Old(false)+xdrScript)
 	ann := arrive(profile, site, "ann")
 	if ann.Text("location.origin") == server.URL {
@@ -96,4 +96,13 @@ func TestLegacyPageByXDomainRequest(t *testing.T) {
 		t.Errorf("signed out by %s", asked)
 	}
 	unmarked(ann)
+}
+
+// A server that XDomainRequest cannot ask from here leaves no blank page.
+func TestLegacyPageByXDomainRequestWithoutTLS(t *testing.T) {
+	t.Parallel()
+	server := harness.Start(t, harness.Config{NoRace: true})
+	site := elsewhere(t, server, strings.Replace(server.URL, "http:", "https:", 1)+"/")
+	opened, _ := browser.NewProfile(t, Old(false)+xdrScript).Open(site + "/legacy")
+	opened.Until("told", Shows("state", "No connection"))
 }

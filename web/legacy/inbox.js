@@ -10,6 +10,7 @@ function apply(page) {
   if (page.snapshot) restart(page.snapshot);
   each(page.events, take);
   each(page.receipts, mark);
+  ticks();
   arrange();
   seen();
 }
@@ -18,13 +19,11 @@ function apply(page) {
 // after a restore a seq can be another message.
 function restart(snapshot) {
   var was = open && open.id;
+  putBy();
   convs = {};
   open = null;
   add(snapshot);
-  if (was && convs[was]) {
-    convs[was].draft = $('text').value;
-    openTalk(was);
-  }
+  if (was && convs[was]) openTalk(was, true);
   else if (was) closeTalk();
   openHash();
 }
@@ -49,12 +48,13 @@ function rest(after) {
 
 // connect gets a snapshot and a cursor behind it, then calls done.
 function connect(done) {
+  var who = me;
   call('GET', 'v1/inbox', null, function (status, body, retry) {
-    if (!me) return;
+    if (me != who) return;
     if (status == 401) return signedOut();
     if (status != 200) {
       lost(status, body);
-      return wait(function () { if (me) connect(done); }, ++failures, retry);
+      return wait(function () { connect(done); }, ++failures, retry);
     }
     found();
     cursor = body.cursor;
@@ -68,15 +68,19 @@ function lost(status, body) {
 }
 
 // found takes back what lost has said, and nothing else that somebody has to read.
+// What other tabs were closed with meanwhile is sent by this one.
 function found() {
-  if (failures) state('');
+  if (failures) {
+    state('');
+    if (me) openOutbox();
+  }
   failures = 0;
 }
 
 // Without localStorage tabs cannot share, and a browser may have two connections
 // in all: one that nobody looks at asks now and then in place of holding the line.
 function idle() {
-  return !local && (blurred || document.hidden);
+  return !local && (blurred || doc.hidden);
 }
 
 function poll() {
@@ -90,8 +94,9 @@ function poll() {
     if (status == 200) {
       found();
       if (body.events.length || body.receipts.length) {
-        apply(body);
+        // As it is: to apply it puts elements to its events.
         publish(body);
+        apply(body);
       }
       // Only now: who stops in between gets it once more.
       cursor = body.cursor;
@@ -108,7 +113,7 @@ function poll() {
       });
     }
     lost(status, body);
-    later(pause(++failures, retry));
+    pollTimer = wait(poll, ++failures, retry);
   }, resting ? 30 : 45);
 }
 
@@ -121,4 +126,6 @@ function hangUp() {
   stopPoll = null;
   clearTimeout(pollTimer);
   pollTimer = 0;
+  // Whoever goes on tells how that goes.
+  found();
 }

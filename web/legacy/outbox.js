@@ -4,6 +4,7 @@
 var outbox = [];
 var sending = false;
 var outFailures = 0;
+var outTimer = 0;
 
 function outKey(id) {
   return 'holdline.out.' + me.id + '.' + id;
@@ -27,23 +28,32 @@ function send(k, text) {
   pump();
 }
 
-// openOutbox takes up what an earlier page has left, or one that is still there:
+// openOutbox takes up what another page has left, or one that is still there:
 // sent twice, a message is stored once.
 function openOutbox() {
   each(keptKeys(outKey('')), function (key) {
     attempt(function () {
-      var m = fromJSON(kept(key));
+      var m = fromJSON(kept(key)), ours;
       m.id = key.substring(outKey('').length);
-      if (/^[\w\-]+$/.test(m.id) && /^\w+$/.test(m.to) && typeof m.text == 'string') outbox.push(m);
+      each(outbox, function (o) { ours = ours || o.id == m.id; });
+      if (ours || !/^[\w\-]+$/.test(m.id) || !/^\w+$/.test(m.to) || typeof m.text != 'string') return;
+      outbox.push(m);
+      if (open && open.id == m.to) addUnsent(m);
     });
   });
   outbox.sort(function (a, b) { return a.at - b.at; });
+  // There is a connection: what waits for another try need not.
+  if (outTimer) {
+    clearTimeout(outTimer);
+    outTimer = 0;
+    sending = false;
+  }
   pump();
 }
 
 function addUnsent(m) {
   m.sender_id = me.id;
-  m.row = $('messages').appendChild(rowOf(m));
+  m.row = rows.appendChild(rowOf(m));
   refusal(m);
 }
 
@@ -57,7 +67,7 @@ function showUnsent(k) {
 }
 
 function firstUnsent() {
-  for (var i = 0; i < outbox.length; i++) if (open && outbox[i].to == open.id) return outbox[i].row || null;
+  for (var i = 0; i < outbox.length; i++) if (outbox[i].to == open.id) return outbox[i].row || null;
   return null;
 }
 
@@ -66,7 +76,7 @@ function settle(id) {
   for (var i = 0; i < outbox.length; i++) {
     if (outbox[i].id == id) {
       keep(outKey(id), null);
-      if (outbox[i].row && outbox[i].row.parentNode) outbox[i].row.parentNode.removeChild(outbox[i].row);
+      drop(outbox[i].row);
       outbox.splice(i, 1);
       return;
     }
@@ -85,7 +95,8 @@ function pump() {
     var k = convs[m.to];
     function go() {
       sending = false;
-      if (me) pump();
+      outTimer = 0;
+      pump();
     }
     if (status == 200 || status == 201) {
       if (outFailures) state('');
@@ -96,13 +107,16 @@ function pump() {
       return go();
     }
     // Only the server itself refuses for good, and not for a page of an earlier session.
-    if (!body.code || body.field == 'form_token' || status == 408 || status == 429 || status > 499) {
+    if (!body.code || body.field == 'form_token' || status == 408 || passes(status)) {
       if (status) problem(status, body);
-      return wait(go, ++outFailures, retry);
+      outTimer = wait(go, ++outFailures, retry);
+      return;
     }
     m.refused = body.detail || 'refused';
     keep(outKey(m.id), null);
     if (m.row) refusal(m);
+    // Its place may not be seen, or be no more.
+    state('Not sent: ' + m.refused);
     go();
   });
 }

@@ -2,9 +2,9 @@
 
 // cookies tells whether this browser keeps any; the session goes into one if so.
 function cookies() {
-  document.cookie = 'holdline_t=1';
-  var yes = document.cookie.indexOf('holdline_t=1') >= 0;
-  document.cookie = 'holdline_t=; expires=Thu, 01 Jan 1970 00:00:00 GMT';
+  doc.cookie = 'holdline_t=1';
+  var yes = doc.cookie.indexOf('holdline_t=1') >= 0;
+  doc.cookie = 'holdline_t=; expires=Thu, 01 Jan 1970 00:00:00 GMT';
   return yes && !far;
 }
 
@@ -24,15 +24,34 @@ function signedOut() {
   acks = {};
   names = {};
   wanted = {};
+  drafts = {};
+  each(doc.forms, function (f) { f.reset(); });
   clear($('list'));
-  clear($('messages'));
-  document.title = 'Holdline';
-  document.body.className = 'out';
-  show('door', true);
+  clear(rows);
+  doc.title = 'Holdline';
+  doc.body.className = '';
   show('home', false);
   show('talk', false);
   show('me', false);
+  door();
+  state('Signed out.');
+}
+
+// door asks who somebody is.
+function door() {
+  found();
+  show('door', true);
   $('handle').focus();
+  meet();
+}
+
+// meet asks what the server is like.
+function meet() {
+  call('GET', 'v1/server', null, function (status, body, retry) {
+    if (status != 200) return wait(meet, 3, retry);
+    show('join', body.sign_up == 'open');
+    ticketAge = body.limits.ticket_seconds;
+  });
 }
 
 function signedIn(user) {
@@ -40,7 +59,7 @@ function signedIn(user) {
   $('password').value = '';
   know(user);
   label($('name'), user.id);
-  document.body.className = '';
+  doc.body.className = '';
   show('door', false);
   show('home', true);
   show('me', true);
@@ -50,12 +69,16 @@ function signedIn(user) {
   join();
 }
 
+// knock enters, and not twice at once.
+function knock(path) {
+  if (state('\u2026')) enter(path, cookies());
+}
+
 // enter signs in or up. Where the cookie does not come back, which only trying
 // tells, the session is a token that is gone with the page.
 function enter(path, cookie) {
   var body = {handle: $('handle').value, password: $('password').value};
   if (cookie) body.cookie = true;
-  state('\u2026');
   call('POST', path, body, function (status, answer) {
     if (status == 403 && cookie && answer.field == 'cookie') return enter(path, false);
     if (status != 201) return problem(status, answer);
@@ -66,12 +89,12 @@ function enter(path, cookie) {
 }
 
 function leave() {
-  if (unsent() && !confirm('There are messages that were not sent. Sign out and lose them?')) return;
+  // Also what another tab has.
+  if (keptKeys(outKey('')).length && !confirm('Some messages are not sent yet. Sign out and lose them?')) return;
   want('DELETE', 'v1/sessions/current', null, function () {
     each(keptKeys(outKey('')), function (key) { keep(key, null); });
     if (local) keep(tabKey('news'), null);
     signedOut();
-    state('Signed out.');
   });
 }
 
@@ -91,19 +114,19 @@ function startTalk() {
   want('POST', conversations, body, function (answer) {
     $('people').value = $('group').value = '';
     starting = {};
-    if (!convs[answer.id] || !convs[answer.id].row) put(answer);
+    if (!convs[answer.id] || !convs[answer.id].list) put(answer);
     arrange();
     openTalk(answer.id);
   });
 }
 
 function submitText() {
-  var text = $('text').value;
+  var text = field.value;
   if (!open || !/\S/.test(text)) return;
-  $('text').value = '';
+  field.value = '';
   quiet();
   send(open, text);
-  $('text').focus();
+  field.focus();
 }
 
 // The address names a conversation by its id; anything else in it is ignored.
@@ -117,6 +140,7 @@ function openHash() {
   }
 }
 
+// looked is for when somebody looks at the page again.
 function looked() {
   blurred = false;
   seen();
@@ -124,21 +148,21 @@ function looked() {
 }
 
 function on(id, event, does) {
-  $(id)['on' + event] = function (e) {
-    does(e || window.event);
+  $(id)['on' + event] = function () {
+    does();
     return false;
   };
 }
 
 function begin() {
   var w = window;
-  each(document.getElementsByTagName('meta'), function (e) {
-    if (e.name == 'holdline-server') server = e.content || '';
+  each(doc.getElementsByTagName('meta'), function (e) {
+    if (e.name == 'holdline-server') server = e.content;
   });
   far = /^https?:/.test(server);
   openKept();
-  on('door', 'submit', function () { enter('v1/sessions', cookies()); });
-  on('join', 'click', function () { enter('v1/users', cookies()); });
+  on('door', 'submit', function () { knock('v1/sessions'); });
+  on('join', 'click', function () { knock('v1/users'); });
   on('leave', 'click', leave);
   on('start', 'submit', startTalk);
   on('write', 'submit', submitText);
@@ -151,13 +175,13 @@ function begin() {
     shown += 100;
     arrange();
   });
-  $('text').onkeydown = function (e) {
+  field.onkeydown = function (e) {
     e = e || window.event;
     if (e.keyCode != 13 || e.shiftKey) return true;
     submitText();
     return false;
   };
-  $('log').onscroll = function () {
+  log.onscroll = function () {
     pinned = atEnd();
     seen();
   };
@@ -165,20 +189,14 @@ function begin() {
   w.onhashchange = openHash;
   w.onfocus = looked;
   w.onblur = function () { blurred = true; };
-  document.onvisibilitychange = looked;
-  w.onstorage = document.onstorage = function () { if (me && local) look(); };
+  // What becomes visible without the focus, as when another window is taken away, is
+  // not looked at yet. Whoever tells of this has hasFocus.
+  doc.onvisibilitychange = function () { if (doc.hasFocus()) looked(); };
+  w.onstorage = doc.onstorage = function () { if (me && local) look(); };
   w.onunload = w.onpagehide = leaveTabs;
-  // Back, from where the browser had put it.
-  w.onpageshow = function () { if (me && !leaseTimer) join(); };
-  call('GET', 'v1/server', null, function (status, body) {
-    if (status != 200) return;
-    show('join', body.sign_up == 'open');
-    ticketAge = body.limits.ticket_seconds;
-  });
-  resume(function () {
-    show('door', true);
-    $('handle').focus();
-  });
+  // Back, from where the browser had put it. It is told at the first time too.
+  w.onpageshow = function () { if (me && !leaseTimer && !syncing) join(); };
+  resume(door);
 }
 
 // resume goes on with the session of the cookie; without one, by what is otherwise.

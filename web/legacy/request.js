@@ -21,14 +21,18 @@ function random() {
   return Math.random().toString(36).substring(2, 10);
 }
 
-// In seconds, longer after each failure, and never the same for two clients.
-function pause(failures, atLeast) {
-  return Math.max(atLeast || 0, 1 << Math.min(failures, 6)) * (0.75 + Math.random() / 2);
+// passes tells whether what hinders a call may pass by itself.
+function passes(status) {
+  return !status || status == 429 || status > 499;
 }
 
-// wait calls f later, after so many failures and not before the server wants it.
+// wait calls f later, after so many failures, not before the server wants it and
+// never when another client does; and only if the same person is here still.
 function wait(f, failures, atLeast) {
-  return setTimeout(f, 1000 * pause(failures, atLeast));
+  var who = me;
+  return setTimeout(function () {
+    if (me == who) f();
+  }, 1000 * ((atLeast || 0) + (1 << Math.min(failures, 6)) * (0.75 + Math.random() / 2)));
 }
 
 function newRequest() {
@@ -112,7 +116,7 @@ function callXDR(method, path, body, done, seconds) {
   }
   function send() {
     if (over) return;
-    var full = {}, to = query(path) + '&envelope=1', k;
+    var full = {}, to = query(path) + '&envelope=1', k, opened;
     if (method == 'GET') {
       if (session.ticket) to += '&ticket=' + session.ticket;
     } else {
@@ -126,9 +130,14 @@ function callXDR(method, path, body, done, seconds) {
     x.onerror = x.ontimeout = function () { end(''); };
     // Without it, or sent at once, some requests are aborted.
     x.onprogress = nothing;
-    x.open(method == 'GET' ? 'GET' : 'POST', server + to);
+    // It throws where only one of page and server has TLS.
+    opened = attempt(function () {
+      x.open(method == 'GET' ? 'GET' : 'POST', server + to);
+      return true;
+    });
     setTimeout(function () {
-      if (x) x.send(method == 'GET' ? null : toJSON(full));
+      if (!opened) end('');
+      else if (x) x.send(method == 'GET' ? null : toJSON(full));
     }, 1);
   }
   function begin() {

@@ -1,20 +1,26 @@
 // What the page shows. All that people wrote comes through text nodes.
 
+var doc = document;
+
 function $(id) {
-  return document.getElementById(id);
+  return doc.getElementById(id);
 }
+
+var log = $('log');
+var rows = $('messages');
+var field = $('text');
 
 function show(id, yes) {
   $(id).className = yes ? '' : 'off';
 }
 
 function write(e, text) {
-  e.appendChild(document.createTextNode(text));
+  e.appendChild(doc.createTextNode(text));
 }
 
 // make makes an element, at the end of another if one is given.
 function make(parent, tag, className, text) {
-  var e = document.createElement(tag);
+  var e = doc.createElement(tag);
   if (className) e.className = className;
   if (text) write(e, text);
   if (parent) parent.appendChild(e);
@@ -25,17 +31,25 @@ function clear(e) {
   while (e.firstChild) e.removeChild(e.firstChild);
 }
 
+// drop takes an element out, if it is anywhere.
+function drop(e) {
+  if (e && e.parentNode) e.parentNode.removeChild(e);
+}
+
+// say gives an element its text; what says it already is left alone, since screen
+// readers read out what changes. It returns whether something did.
 function say(e, text) {
+  if ((e.firstChild ? e.firstChild.nodeValue : '') == text) return false;
   clear(e);
   write(e, text);
+  return true;
 }
 
 // state tells how things are, in one line; '' when there is nothing to tell.
 function state(text) {
-  var e = $('state');
-  if ((e.firstChild ? e.firstChild.nodeValue : '') == text) return;
-  say(e, text);
-  fit();
+  var changed = say($('state'), text);
+  if (changed) fit();
+  return changed;
 }
 
 // quiet takes back what was told, when somebody goes on to something else.
@@ -72,7 +86,7 @@ function when(time) {
 
 // fit gives the log the height that is left. Android before 3 scrolls only pages.
 function fit() {
-  var h = window.innerHeight || document.documentElement.clientHeight, log = $('log'), home = $('home').style, narrow = $('way').offsetHeight > 0;
+  var h = window.innerHeight || doc.documentElement.clientHeight, home = $('home').style, narrow = $('way').offsetHeight > 0;
   if (!me || /Android [12]\./.test(navigator.userAgent)) return;
   h -= $('top').offsetHeight;
   log.style.height = Math.max(90, h - 4 - $('head').offsetHeight - $('write').offsetHeight) + 'px';
@@ -85,13 +99,12 @@ function fit() {
 var pinned = true;
 
 function atEnd() {
-  var log = $('log');
   return log.scrollTop + log.clientHeight > log.scrollHeight - 40;
 }
 
 function toEnd() {
   pinned = true;
-  $('log').scrollTop = $('log').scrollHeight;
+  log.scrollTop = log.scrollHeight;
 }
 
 // Names by id, and the elements that wait for one.
@@ -102,7 +115,10 @@ function know(user) {
   var id = user.id, nodes = wanted[id];
   names[id] = user.display_name && user.display_name != user.handle ? user.display_name + ' (' + user.handle + ')' : user.handle;
   wanted[id] = [];
-  each(nodes, function (e) { say(e, names[id]); });
+  each(nodes, function (e) {
+    say(e, names[id]);
+    if (open) paint(open);
+  });
 }
 
 // label shows somebody's name in an element, as soon as it is known.
@@ -111,15 +127,21 @@ function label(e, id) {
   if (names[id]) return;
   if (wanted[id]) return wanted[id].push(e);
   wanted[id] = [e];
-  ask(false, 'GET', 'v1/users/' + id, null, function (status, body) {
+  lookUp(id);
+}
+
+function lookUp(id) {
+  ask(false, 'GET', 'v1/users/' + id, null, function (status, body, retry) {
     if (status == 200) know(body);
+    else if (passes(status)) wait(function () { lookUp(id); }, 3, retry);
     else delete wanted[id];
   });
 }
 
-// paint brings a conversation's line in the list up to date.
+// paint brings a conversation's line in the list up to date, and the title of the
+// one that is open. The title waits for no name itself: the next may have come first.
 function paint(k) {
-  var a, h;
+  var a;
   if (!k.row) {
     k.row = make(null, 'li');
     a = k.link = make(k.row, 'a');
@@ -129,38 +151,38 @@ function paint(k) {
       return false;
     };
     k.count = make(a, 'span');
-    k.name = make(a, 'b');
+    k.name = make(a, 'b', '', '\u2026');
     k.line = make(a, 'span', 'last');
   }
-  h = [k.name];
   k.link.className = k == open ? 'open' : '';
   k.count.className = k.unread ? 'count' : 'off';
   say(k.count, k.unread ? String(k.unread) : '');
   say(k.line, k.preview || '\u00a0');
+  if (k.kind == 'group') say(k.name, k.title || 'Group without a title');
+  else if (k.partner) label(k.name, k.partner);
+  else people(k);
   if (k == open) {
-    h.push($('title'));
+    say($('title'), k.name.firstChild.nodeValue);
     show('acts', k.kind == 'group');
     show('add', k.role != 'member');
   }
-  each(h, function (e) {
-    if (k.kind == 'direct' && k.partner) label(e, k.partner);
-    else say(e, k.title || (k.kind == 'direct' ? '\u2026' : 'Group without a title'));
-  });
 }
 
 var shown = 50;
 
-// arrange orders the list, newest first, moving only what has to move.
+// arrange paints and orders the list, newest first, moving only what has to move.
+// What is not shown has no line yet, and nobody's name is asked for it.
 function arrange() {
   var order = [], list = $('list'), at = list.firstChild, focused, unread = 0, id, i, row;
-  attempt(function () { focused = document.activeElement; });
-  for (id in convs) if (has(convs, id) && convs[id].row) order.push(convs[id]);
+  attempt(function () { focused = doc.activeElement; });
+  for (id in convs) if (has(convs, id) && convs[id].list) order.push(convs[id]);
   order.sort(function (a, b) {
     return a.at < b.at ? 1 : a.at > b.at ? -1 : 0;
   });
   for (i = 0; i < order.length; i++) {
     unread += order[i].unread;
     if (i >= shown) continue;
+    paint(order[i]);
     row = order[i].row;
     if (row == at) at = at.nextSibling;
     else list.insertBefore(row, at);
@@ -168,11 +190,12 @@ function arrange() {
   while (at) {
     row = at;
     at = at.nextSibling;
-    list.removeChild(row);
+    drop(row);
   }
+  if (open) paint(open);
   show('all', order.length > shown);
-  document.title = (unread ? '(' + unread + ') ' : '') + 'Holdline';
-  if (focused && focused.parentNode && focused.parentNode.parentNode == list && document.activeElement != focused) focused.focus();
+  doc.title = (unread ? '(' + unread + ') ' : '') + 'Holdline';
+  if (focused && focused.parentNode && focused.parentNode.parentNode == list && doc.activeElement != focused) focused.focus();
 }
 
 // rowOf makes the element of an event, or of a message that is none yet.

@@ -6,7 +6,8 @@ var leading = false;
 var told = 0;
 var syncing = null;
 var leaseTimer = 0;
-var leaseSeconds = 8;
+// In milliseconds.
+var leaseTime = 8000;
 
 function tabKey(name) {
   return 'holdline.' + name + '.' + me.id;
@@ -42,17 +43,20 @@ function look() {
   }
   follow();
   lease = readKey('lead');
-  if (lease.tab && lease.tab != tab && t < lease.until && lease.until < t + 2000 * leaseSeconds) {
+  if (lease.tab && lease.tab != tab && t < lease.until && lease.until < t + 2 * leaseTime) {
     if (leading) hangUp();
     leading = false;
     return;
   }
-  keep(tabKey('lead'), toJSON({tab: tab, until: t + 1000 * leaseSeconds}));
+  // Not each time: Internet Explorer tells a tab of its own writing, and then it looks again.
+  if (lease.tab != tab || lease.until < t + 0.75 * leaseTime) keep(tabKey('lead'), toJSON({tab: tab, until: t + leaseTime}));
   if (leading) return goOn();
   // Two may have written; the later one has it.
   setTimeout(function () {
     if (!me || leading || readKey('lead').tab != tab) return;
     leading = true;
+    // Whoever led before may have gone with something unsent.
+    openOutbox();
     goOn();
   }, 100 + 100 * Math.random());
 }
@@ -68,9 +72,13 @@ function publish(page) {
   // Too much for the store: the others find their way by the number.
   if (readKey('news').n != told) keep(tabKey('news'), toJSON({n: told}));
   // What people wrote does not stay. Who has missed it sees by the number.
-  setTimeout(function () {
-    if (me && readKey('news').n == told) keep(tabKey('news'), toJSON({n: told}));
-  }, 5000);
+  setTimeout(forget, 5000);
+}
+
+// forget takes back what this tab has handed on. Others leave it alone: they may not
+// have seen yet that there is something newer.
+function forget() {
+  if (me && readKey('news').tab == tab) keep(tabKey('news'), toJSON({n: told}));
 }
 
 function follow() {
@@ -83,15 +91,16 @@ function follow() {
     cursor = news.cursor;
     return;
   }
-  // Something was missed.
-  told = n;
+  // Something was missed; perhaps also by the snapshot that is on its way.
   if (syncing) return;
+  told = n;
   syncing = [];
   connect(caughtUp);
 }
 
 function leaveTabs() {
   hangUp();
+  forget();
   clearInterval(leaseTimer);
   leaseTimer = 0;
   if (me && leading && local) keep(tabKey('lead'), null);

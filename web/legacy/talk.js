@@ -3,6 +3,8 @@
 var me = null;
 var convs = {};
 var open = null;
+// What is written and not sent, by the conversation.
+var drafts = {};
 var blurred = false;
 var acks = {};
 var acking = 0;
@@ -24,11 +26,7 @@ function put(c) {
   k.marks = k.marks || {};
   k.list = k.list || [];
   k.early = null;
-  if (k.kind == 'direct' && !k.partner) {
-    if (c.creator_id != me.id) k.partner = c.creator_id;
-    else people(k);
-  }
-  paint(k);
+  if (c.creator_id != me.id) k.partner = c.creator_id;
   // What came while it was being asked for.
   each(early, take);
   return k;
@@ -39,7 +37,11 @@ function pathOf(id, rest) {
 }
 
 function people(k) {
-  ask(k == open, 'GET', pathOf(k.id, '/members?limit=1000'), null, function (status, body) {
+  if (k.counting) return;
+  k.counting = true;
+  ask(k == open, 'GET', pathOf(k.id, '/members?limit=1000'), null, function (status, body, retry) {
+    k.counting = false;
+    if (passes(status)) wait(function () { people(k); }, 3, retry);
     if (status != 200) return;
     k.people = body.more ? 0 : body.members.length;
     each(body.members, function (m) {
@@ -47,7 +49,7 @@ function people(k) {
       if (k.kind == 'direct' && m.user.id != me.id) k.partner = m.user.id;
     });
     paint(k);
-    ticks(k);
+    ticks();
   });
 }
 
@@ -107,7 +109,15 @@ function take(e) {
     }
   }
   insert(k, e);
-  paint(k);
+  // The oldest go, except where somebody may be reading them.
+  while (k.list.length > 200 && (k != open || pinned)) {
+    e = k.list.shift();
+    k.more = true;
+    if (k == open) {
+      drop(e.row);
+      show('older', true);
+    }
+  }
 }
 
 // gone forgets a conversation that we are no longer in.
@@ -128,33 +138,28 @@ function mark(r) {
     k.read = r.read_seq;
     if (k.read >= k.last) k.unread = 0;
     else if (k.unread) refresh(k.id);
-    return paint(k);
+    return;
   }
   m = k.marks[r.user_id] || (k.marks[r.user_id] = {delivered: 0, read: 0});
   m.delivered = Math.max(m.delivered, r.delivered_seq);
   m.read = Math.max(m.read, r.read_seq);
-  ticks(k);
 }
 
-function ticks(k) {
-  if (k == open) each(k.list, function (m) { if (m.tick) tick(k, m); });
+function ticks() {
+  if (open) each(open.list, function (m) { if (m.tick) tick(open, m); });
 }
 
 // insert puts an event into its place, once a page of history is asked for: live
 // ones may come before it. One that is there already stays as it is.
 function insert(k, m) {
-  var i = k.list.length, end;
+  var i = k.list.length, end = pinned;
   if (k.loaded == null) return;
   while (i && k.list[i - 1].seq > m.seq) i--;
   if (i && k.list[i - 1].seq == m.seq) return;
   k.list.splice(i, 0, m);
-  if (k != open) {
-    if (k.list.length > 200 && k.list.shift()) k.more = true;
-    return;
-  }
-  end = pinned;
+  if (k != open) return;
   m.row = rowOf(m);
-  $('messages').insertBefore(m.row, i + 1 < k.list.length ? k.list[i + 1].row : firstUnsent());
+  rows.insertBefore(m.row, i + 1 < k.list.length ? k.list[i + 1].row : firstUnsent());
   if (m.tick) tick(k, m);
   if (end) toEnd();
 }
@@ -164,15 +169,17 @@ function insert(k, m) {
 function load(k) {
   var before = k.list.length ? k.list[0].seq : 9e15, first = !k.loaded;
   k.loaded = !first;
-  ask(true, 'GET', pathOf(k.id, '/events?limit=30&before=' + before), null, function (status, body) {
-    var log = $('log'), height = log.scrollHeight, top = log.scrollTop;
+  ask(true, 'GET', pathOf(k.id, '/events?limit=30&before=' + before), null, function (status, body, retry) {
+    var height = log.scrollHeight, top = log.scrollTop;
     if (convs[k.id] != k) return;
     if (status != 200) {
       problem(status, body);
-      if (!k.loaded && k == open) setTimeout(function () { if (k == open && !k.loaded) load(k); }, 5000);
+      if (first) wait(function () { if (k == open && !k.loaded) load(k); }, 2, retry);
       return;
     }
     k.loaded = true;
+    // What it was to join has gone meanwhile, or is there already.
+    if (!first && k.list[0].seq != before) return;
     quiet();
     k.more = body.more;
     each(body.events, function (e) {
@@ -189,43 +196,47 @@ function load(k) {
   });
 }
 
-function openTalk(id) {
-  var k = convs[id], before = open, list = $('messages');
-  if (!k || !k.row) return;
+// putBy keeps what is written in the conversation that is open.
+function putBy() {
+  if (open) drafts[open.id] = field.value;
+}
+
+// openTalk shows a conversation; still, where it is drawn anew under somebody's hands.
+function openTalk(id, still) {
+  var k = convs[id], before = open;
+  if (!k || !k.list) return;
+  putBy();
   open = k;
-  if (before != k) {
+  if (!still && before != k) {
     quiet();
-    if (before) {
-      before.draft = $('text').value;
-      paint(before);
-    }
-    $('text').value = k.draft || '';
+    show('adding', false);
+    if (before) paint(before);
+    field.value = drafts[id] || '';
   }
-  document.body.className = 'open';
+  doc.body.className = 'open';
   show('talk', true);
-  show('adding', false);
   show('older', k.loaded && k.more);
   if (location.hash != '#c=' + id) location.hash = 'c=' + id;
-  clear(list);
-  each(k.list, function (m) { list.appendChild(m.row = rowOf(m)); });
+  clear(rows);
+  each(k.list, function (m) { rows.appendChild(m.row = rowOf(m)); });
   showUnsent(k);
   paint(k);
-  ticks(k);
+  ticks();
   fit();
   toEnd();
   if (!k.loaded) load(k);
   if (!k.people) people(k);
-  $('text').focus();
+  if (!still) field.focus();
   seen();
 }
 
 function closeTalk() {
   var k = open;
+  putBy();
   open = null;
-  if (k) k.draft = $('text').value;
-  document.body.className = '';
+  doc.body.className = '';
   show('talk', false);
-  if (k && k.row) {
+  if (k) {
     paint(k);
     attempt(function () { k.link.focus(); });
   }
@@ -235,11 +246,10 @@ function closeTalk() {
 // seen marks as read what is open, before the reader's eyes, and at its end.
 function seen() {
   var k = open;
-  if (!k || !k.loaded || blurred || document.hidden || k.read >= k.last || !atEnd()) return;
+  if (!k || !k.loaded || blurred || doc.hidden || k.read >= k.last || !atEnd()) return;
   k.read = k.last;
   k.unread = 0;
   acks[k.id] = k.read;
-  paint(k);
   arrange();
   if (!acking) acking = setTimeout(acknowledge, 500);
 }
@@ -249,9 +259,9 @@ function acknowledge() {
   acks = {};
   acking = -1;
   function again() {
-    ask(false, 'POST', 'v1/acks', {read: sent}, function (status) {
+    ask(false, 'POST', 'v1/acks', {read: sent}, function (status, body, retry) {
       var id;
-      if (!status || status == 429 || status > 499) return wait(again, ++failures);
+      if (passes(status)) return wait(again, ++failures, retry);
       acking = 0;
       for (id in acks) if (has(acks, id)) acking = acking || setTimeout(acknowledge, 500);
     });
