@@ -155,6 +155,12 @@ export class Tabs {
           this.#tell(message.state);
         }
         return;
+      case "malformed":
+        if (ours) {
+          this.#feed?.endAt(message.malformed);
+          this.#stopLeading();
+        }
+        return;
       case "lead":
         this.#feed?.end();
         if (this.#wanted) {
@@ -177,7 +183,7 @@ export class Tabs {
 
   #look(): void {
     this.#looked = performance.now();
-    if (this.#heard) {
+    if (this.#heard || this.feed?.malformed) {
       this.#heard = false;
       this.#unanswered = 0;
       return;
