@@ -41,6 +41,7 @@ export class Pump {
   readonly #alone: Alone;
   readonly #works: () => boolean;
   #state: ToldState | undefined;
+  #malformed = false;
 
   /** Begins where a tab is. Only while it `works` it answers. */
   constructor(channel: Channel, from: Reader, works: () => boolean) {
@@ -69,12 +70,18 @@ export class Pump {
       }
     } catch (error) {
       if (error instanceof MalformedError) {
+        this.#malformed = true;
         const { what, conversation, seq, cause } = error;
         const why = cause instanceof Error ? cause.message : String(cause);
         this.#post({ kind: "malformed", leader: this.#leader, malformed: { what, conversation, seq, why } });
       }
       this.stop();
     }
+  }
+
+  /** It has ended at something that cannot be read. */
+  get malformed(): boolean {
+    return this.#malformed;
   }
 
   /** Hands over, at once: the page may have no time left. */
