@@ -1,7 +1,7 @@
 // What the compiler has to accept, and what it has to refuse: `npm run check` is the test.
 import { test } from "node:test";
 
-import { connect, follow, type Event, type Item } from "../src/index.ts";
+import { connect, follow, MalformedError, type Event, type FollowOptions, type Item, type Malformed } from "../src/index.ts";
 
 async function typed(): Promise<void> {
   const holdline = connect({ server: "http://example.org", token: "t" });
@@ -38,4 +38,22 @@ async function typed(): Promise<void> {
   }
 }
 
-test("types", () => void typed);
+/** How an application goes on behind what cannot be read. */
+function behind(error: unknown): FollowOptions | undefined {
+  if (!(error instanceof MalformedError)) {
+    return undefined;
+  }
+  const what: Malformed = error.what;
+  // @ts-expect-error something that there is not
+  void (what === "word");
+  // @ts-expect-error it is not always an event
+  const seq: number = error.seq;
+  void seq;
+  const { conversation, cursor } = error;
+  return {
+    ...(cursor === undefined ? {} : { cursor }),
+    ...(conversation === undefined || error.seq === undefined ? {} : { positions: [[conversation, error.seq]] }),
+  };
+}
+
+test("types", () => void [typed, behind]);
