@@ -42,11 +42,11 @@ export class MalformedError extends Error {
     this.seq = seq;
     this.cursor = cursor;
   }
+}
 
-  /** Says that the same cannot be read. */
-  sameAs(other: MalformedError | undefined): boolean {
-    return this.what === other?.what && this.conversation === other.conversation && this.seq === other.seq && this.cursor === other.cursor;
-  }
+/** Says that two tell of the same that cannot be read. */
+export function same(a: MalformedError, b: MalformedError | undefined): boolean {
+  return a.what === b?.what && a.conversation === b.conversation && a.seq === b.seq && a.cursor === b.cursor;
 }
 
 /** Why a connection is given up at something that cannot be read. The reader knows the cursor. */

@@ -2,7 +2,7 @@ import { Backoff, sleep } from "./backoff.ts";
 import type { Event, Holdline } from "./client.ts";
 import { readMessages, readPage, seqOf, type Page, type Taken, type Target } from "./connection.ts";
 import type { FollowOptions, Item, State, Timing } from "./follow.ts";
-import { MalformedError, malformedTries, UnreadableError, type MalformedPlace } from "./malformed.ts";
+import { MalformedError, malformedTries, same, UnreadableError, type MalformedPlace } from "./malformed.ts";
 import { lastSeq, Places } from "./places.ts";
 import { PassingError, ProblemError } from "./problem.ts";
 
@@ -145,7 +145,7 @@ export class Reader {
 
   /** Counts how often in a row the same could not be read, and throws it when that is often enough. */
   #again(bad: MalformedError): Failure {
-    if (!bad.sameAs(this.#bad)) {
+    if (!same(bad, this.#bad)) {
       this.#bad = bad;
       this.#badTimes = 0;
     }
