@@ -25,6 +25,10 @@ const (
 	FaultSilence = "silence"
 	// FaultBuffering holds the answer of a stream back until it is whole, which it never is. Polls pass.
 	FaultBuffering = "buffering"
+	// FaultGarbled makes the text of each message whose text is Text a list, in the next Count frames and answers; in all if Count is 0.
+	FaultGarbled = "garbled"
+	// FaultDropped leaves the next Count frames out of streams whose text is Text; all if Count is 0. Polls pass.
+	FaultDropped = "dropped"
 	// FaultStall lets From bytes of what the server sends pass on each of the next Count connections, then nothing for MS.
 	FaultStall = "stall"
 )
@@ -34,7 +38,7 @@ func (w *World) fault(c Command) error {
 	count := int64(max(1, c.Count))
 	switch c.Kind {
 	case FaultNone:
-		w.front.set("", 0)
+		w.front.set("", "", 0)
 		w.proxy.Calm()
 		return nil
 	case FaultCutSweep:
@@ -52,10 +56,17 @@ func (w *World) fault(c Command) error {
 	case FaultCutEvery:
 		w.cutting.Go(func() { w.cutEvery(time.Duration(max(1, c.MS))*time.Millisecond, count) })
 	case FaultBadGateway, FaultPortal:
-		w.front.set(c.Kind, int(count))
+		w.front.set(c.Kind, "", int(count))
 		w.proxy.Cut()
 	case FaultSilence, FaultBuffering:
-		w.front.set(c.Kind, -1)
+		w.front.set(c.Kind, "", -1)
+		w.proxy.Cut()
+	case FaultGarbled, FaultDropped:
+		times := c.Count
+		if times == 0 {
+			times = -1
+		}
+		w.front.set(c.Kind, c.Text, times)
 		w.proxy.Cut()
 	default:
 		return fmt.Errorf("there is no fault %q", c.Kind)

@@ -24,7 +24,8 @@ type front struct {
 
 	mu     sync.Mutex
 	kind   string
-	count  int // requests left that it happens to; -1 for all
+	text   string // of what it happens to, where that is a message
+	count  int    // requests left that it happens to, or frames and answers; -1 for all
 	struck int
 }
 
@@ -48,6 +49,7 @@ func newFront(target string) (*front, error) {
 		ErrorLog:      quiet,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 16, DialContext: dialSmall, DisableCompression: true},
 	}
+	f.proxy.ModifyResponse = f.garble
 	f.server = &http.Server{ //nolint:gosec // loopback only
 		Handler: f, ErrorLog: quiet,
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
@@ -88,18 +90,21 @@ func (f *front) close() error {
 	return err
 }
 
-// set says what happens to requests from now on.
-func (f *front) set(kind string, count int) {
+// set says what happens to requests from now on, or to messages of a text.
+func (f *front) set(kind, text string, count int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.kind, f.count = kind, count
+	f.kind, f.text, f.count = kind, text, count
 }
 
-// next is what happens to this request; empty for nothing.
+// next is what happens to this request; empty for nothing that does not depend on its answer.
 func (f *front) next(stream bool) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.kind == "" || f.count == 0 || !stream && (f.kind == FaultSilence || f.kind == FaultBuffering) {
+	switch {
+	case f.kind == "", f.count == 0, f.kind == FaultGarbled, f.kind == FaultDropped:
+		return ""
+	case !stream && (f.kind == FaultSilence || f.kind == FaultBuffering):
 		return ""
 	}
 	if f.count > 0 {

@@ -261,9 +261,16 @@ func (r *runner) check() {
 		}
 	}
 	var end *holdline.EndError
-	code := ""
-	if errors.As(a.err, &end) {
+	var bad *holdline.MalformedError
+	code, room := "", r.world.ID("room")
+	switch {
+	case errors.As(a.err, &end):
 		code = end.Problem.Code
+	case errors.As(a.err, &bad):
+		code = "malformed"
+		if bad.What != "event" || bad.ConversationID != room || bad.Seq != a.last(room)+1 || bad.Cursor != a.cursor {
+			r.t.Errorf("it ended at %+v behind seq %d and the cursor %q", bad, a.last(room), a.cursor)
+		}
 	}
 	if len(a.wrong) > 0 {
 		r.t.Error(a.wrong)

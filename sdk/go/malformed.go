@@ -7,7 +7,7 @@ import (
 )
 
 // malformedTries is how often in a row the same that cannot be read is asked for before following ends. With the default
-// Pace that is some five seconds, in which what was garbled for a moment comes right.
+// Pace that is some five seconds, and with the server's own `retry` more than ten, in which what was garbled for a moment comes right.
 const malformedTries = 5
 
 // MalformedError says that Follow has ended at something that it cannot read: a field of a type that the contract does
@@ -57,6 +57,9 @@ func (f *follower) malformedEvent(e *entry) error {
 	return &MalformedError{What: "event", ConversationID: e.ConversationId, Seq: through(&e.Event), Cursor: f.cursor, Err: e.bad}
 }
 
+// wasRead notes that what could not be read where this follower is can be.
+func (f *follower) wasRead() { f.bad = nil }
+
 // again counts how often in a row the same could not be read.
 func (f *follower) again(bad *MalformedError) int {
 	if !bad.sameAs(f.bad) {
@@ -95,10 +98,8 @@ func (e *entry) placed() bool { return e.ConversationId != "" && e.Seq > 0 }
 
 // hasSeq reports whether the data of a frame may be an entry of a log, readable or not.
 func hasSeq(data []byte) bool {
-	var o struct {
-		Seq json.RawMessage `json:"seq"`
-	}
-	return json.Unmarshal(data, &o) != nil || o.Seq != nil
+	var o map[string]json.RawMessage
+	return json.Unmarshal(data, &o) != nil || o == nil || o["seq"] != nil
 }
 
 // shapeError is JSON that is whole, and not what the contract says. JSON that is not whole may have been cut.

@@ -199,3 +199,62 @@ func TestAnUnknownFrameOfStrangeTypes(t *testing.T) {
 		t.Errorf("%q", calls)
 	}
 }
+
+// Only what follows one another is the same: what came right in between was an accident.
+func TestWhatIsGarbledNowAndThen(t *testing.T) {
+	t.Parallel()
+	for _, o := range []holdline.FollowOptions{{Transport: holdline.Stream}, {Transport: holdline.LongPoll}} {
+		t.Run(string(o.Transport), func(t *testing.T) {
+			t.Parallel()
+			_, c := serve(t, func(w http.ResponseWriter, r *http.Request, n int) {
+				odd := n%4 != 3
+				switch {
+				case o.Transport == holdline.LongPoll && n >= 40:
+					raw(w, `{"events":[{"conversation_id":"`+cid+`","seq":2,"type":"message"}],"cursor":"2-epo"}`)
+				case o.Transport == holdline.LongPoll && odd:
+					raw(w, `{"events":{},"cursor":"1-epo"}`)
+				case o.Transport == holdline.LongPoll:
+					raw(w, `{"events":[],"cursor":"1-epo"}`)
+				case n >= 40:
+					streams(w, r, true, heartbeat(2), entryFrame(2))
+				case odd:
+					streams(w, r, true, heartbeat(1), "event: heartbeat\ndata: {\"last_seq\":\"1\"}\n\n")
+				default:
+					streams(w, r, false, heartbeat(1))
+				}
+			})
+			o.Conversation, o.Cursor = cid, "1-epo"
+			got, err := follow(t, c, o, upTo(2))
+			expect(t, got, err, "message 2")
+		})
+	}
+}
+
+// An entry of a log that does not say where it stands is no frame of an unknown kind.
+func TestAnEventWithoutAPlace(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{`{"seq":2,"type":"message"}`, `{"conversation_id":"` + cid + `","seq":null}`, `null`} {
+		_, c := serve(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+			streams(w, r, true, heartbeat(2), "event: message\ndata: "+data+"\nid: 2-epo\n\n", entryFrame(3))
+		})
+		got, err := follow(t, c, holdline.FollowOptions{Cursor: "1-epo", Transport: holdline.Stream}, upTo(3))
+		var bad *holdline.MalformedError
+		if !errors.As(err, &bad) || bad.What != "event" || bad.Cursor != "1-epo" || len(got) > 0 {
+			t.Errorf("%s: %v after %q", data, err, got)
+		}
+	}
+}
+
+// A stream of which not even the first heartbeat can be read is not live: polls have their turn.
+func TestStreamsThatAreGarbledFromTheBeginning(t *testing.T) {
+	t.Parallel()
+	_, c := serve(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		if strings.HasSuffix(r.URL.Path, "/stream") {
+			streams(w, r, true, "event: heartbeat\ndata: {}}\n\n")
+			return
+		}
+		raw(w, among(`{"conversation_id":"`+cid+`","seq":2,"type":"message"}`, "1"))
+	})
+	got, err := follow(t, c, one(holdline.FollowOptions{Cursor: "1-epo"}), upTo(3))
+	expect(t, got, err, "message 2", "message 3")
+}

@@ -45,6 +45,7 @@ func (f *follower) poll(ctx context.Context) error {
 		if err := f.takePage(ctx, p); err != nil {
 			return err
 		}
+		f.wasRead()
 		if f.o.Transport == Auto && time.Until(f.streamAgain) <= 0 {
 			return errTryStream
 		}

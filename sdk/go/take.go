@@ -78,7 +78,6 @@ func (f *follower) takeFrame(ctx context.Context, m *sse.Event) error {
 	case "reset", "end":
 		return f.takeEnding(m)
 	case "heartbeat":
-		f.alive()
 		return f.takeHeartbeat(ctx, m)
 	case "receipt":
 		var r InboxReceipt
@@ -100,17 +99,25 @@ func (f *follower) takeFrame(ctx context.Context, m *sse.Event) error {
 		if err := json.Unmarshal(m.Data, &e); err != nil {
 			return f.malformed("event", err)
 		}
-		f.alive()
 	}
 	if !e.placed() {
-		if e.bad != nil && hasSeq(m.Data) {
-			return f.malformedEvent(&e)
+		if len(m.Data) > 0 {
+			if hasSeq(m.Data) {
+				if e.bad == nil {
+					e.bad = errNoPlace
+				}
+				return f.malformedEvent(&e)
+			}
+			f.alive()
 		}
 		// No entry of a log: of a kind that is not known here. The client hands it on with the last id if it has none.
 		if id := string(m.ID); id != "" {
 			f.cursor = id
 		}
 		return nil
+	}
+	if e.bad == nil {
+		f.alive()
 	}
 	return f.takeEvent(ctx, &e, string(m.ID))
 }
@@ -140,6 +147,10 @@ func (f *follower) takeHeartbeat(ctx context.Context, m *sse.Event) error {
 	}
 	if err := json.Unmarshal(m.Data, &beat); err != nil {
 		return f.malformed("heartbeat", err)
+	}
+	f.alive()
+	if f.bad != nil && f.bad.What == "heartbeat" {
+		f.wasRead()
 	}
 	id := f.o.Conversation
 	at, known := f.at[id]

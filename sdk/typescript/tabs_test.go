@@ -1,6 +1,7 @@
 package typescript
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -23,6 +24,29 @@ import (
 type front struct {
 	*httptest.Server
 	open, opened atomic.Int64
+	garbles      atomic.Bool // messages whose text is "garble me"
+}
+
+// garbler is an answer in which the text of such messages has become a list.
+type garbler struct {
+	http.ResponseWriter
+	line []byte // the one that is not whole
+}
+
+func (g *garbler) Unwrap() http.ResponseWriter { return g.ResponseWriter }
+
+func (g *garbler) Write(p []byte) (int, error) {
+	g.line = append(g.line, p...)
+	end := bytes.LastIndexByte(g.line, '\n') + 1
+	err := g.pass(g.line[:end])
+	g.line = g.line[end:]
+	return len(p), err
+}
+
+// pass changes no length, which the answer may have told.
+func (g *garbler) pass(lines []byte) error {
+	_, err := g.ResponseWriter.Write(bytes.ReplaceAll(lines, []byte(`"text":"garble me"`), []byte(`"text":["garb me"]`)))
+	return err
 }
 
 func newFront(t *testing.T, server *harness.Server) *front {
@@ -32,7 +56,10 @@ func newFront(t *testing.T, server *harness.Server) *front {
 		t.Fatal(err)
 	}
 	proxy := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Header.Set("Accept-Encoding", "identity") // what is to be garbled must be seen
+		},
 		FlushInterval: -1,
 		// While the server is away there is no answer, as without a proxy.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
@@ -43,6 +70,12 @@ func newFront(t *testing.T, server *harness.Server) *front {
 			f.opened.Add(1)
 			f.open.Add(1)
 			defer f.open.Add(-1)
+		}
+		if f.garbles.Load() {
+			g := &garbler{ResponseWriter: w}
+			proxy.ServeHTTP(g, r)
+			_ = g.pass(g.line) // the page may have gone
+			return
 		}
 		proxy.ServeHTTP(w, r)
 	}))
@@ -85,7 +118,8 @@ type settings struct {
 	Server       string `json:"server"`
 	Token        string `json:"token"`
 	Conversation string `json:"conversation,omitempty"`
-	Look         int    `json:"look,omitempty"` // how often it looks for the leader, in ms
+	Look         int    `json:"look,omitempty"`  // how often it looks for the leader, in ms
+	Quick        bool   `json:"quick,omitempty"` // it comes back soon
 }
 
 func newTabs(t *testing.T, pages, before string, follow settings) *tabs {
@@ -304,6 +338,38 @@ func testTabsOfConversation(t *testing.T, dir string) {
 	bob.Must(http.StatusOK, http.MethodDelete, "/v1/conversations/"+group+"/members/"+ann.UserID, nil, nil)
 	for _, b := range s.open {
 		b.Until("it has ended", "page.ended == 'not_found'")
+	}
+}
+
+// What the leader cannot read ends each page, by the leader's tries alone, and
+// nothing behind it is given.
+func testTabsThatAreTold(t *testing.T, dir string) {
+	server := harness.Start(t, harness.Config{NoRace: true})
+	front := newFront(t, server)
+	front.garbles.Store(true)
+	ann, bob := server.SignUp("ann"), server.SignUp("bob")
+	group := bob.Group("ann")
+	s := newTabs(t, pagesOf(t, dir), "", settings{Server: front.URL, Token: ann.Token, Quick: true})
+	for range 4 {
+		s.another()
+	}
+	front.one(t)
+	bob.MustSend(group, "1", "hello")
+	s.complete(bob, group)
+	seq := bob.MustSend(group, "2", "garble me").Seq
+	bob.MustSend(group, "3", "hello again")
+	for n, b := range s.open {
+		b.Until("it has ended", "page.ended != ''")
+		if ended := b.Text("page.ended"); !strings.Contains(ended, fmt.Sprintf("MalformedError: a malformed event %q seq %d,", group, seq)) {
+			t.Errorf("tab %d: %s", n, ended)
+		}
+		if last := b.Text("page.seen[" + browser.Quoted(group) + "].at(-1)"); last != fmt.Sprint(seq-1) {
+			t.Errorf("tab %d was given seq %s", n, last)
+		}
+	}
+	harness.Eventually(t, "there is no stream", func() bool { return front.open.Load() == 0 })
+	if n := front.opened.Load(); n != 5 {
+		t.Errorf("%d streams were opened", n)
 	}
 }
 

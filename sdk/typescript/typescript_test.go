@@ -69,6 +69,10 @@ func TestTypeScript(t *testing.T) {
 		t.Parallel()
 		testTabsOfConversation(t, dir)
 	})
+	t.Run("tabs that are told", func(t *testing.T) {
+		t.Parallel()
+		testTabsThatAreTold(t, dir)
+	})
 	t.Run("tabs that are frozen", func(t *testing.T) {
 		t.Parallel()
 		testFrozenTabs(t, dir, true)

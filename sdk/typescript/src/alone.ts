@@ -2,12 +2,13 @@ import { Backoff, sleep } from "./backoff.ts";
 import { readPage, readStream } from "./connection.ts";
 import type { Item } from "./follow.ts";
 import { Haste } from "./haste.ts";
+import { UnreadableError } from "./malformed.ts";
 import { PassingError, ProblemError, SilenceError } from "./problem.ts";
 import type { Reader } from "./reader.ts";
 
 const maxStreamAgain = 3_600_000;
 
-/** How many answers of something on the way are taken for an accident. */
+/** How many answers of something on the way, or that it has garbled, are taken for an accident. */
 const maxForeign = 3;
 
 /** Reads over a connection of its own: a stream, or polls where a stream does not get through. */
@@ -17,7 +18,7 @@ export class Alone {
   #retry: number | undefined; // what the server asks between two connections
   #pollUntil = 0; // by performance.now(), which no clock change moves
   #streamAgain: number;
-  #foreign = 0; // answers in place of a stream, one after the other, that were not the server's
+  #foreign = 0; // streams, one after the other, in place of which, or of whose beginning, came what is not the server's
   #pausedUntil = 0; // by performance.now()
   #goOn: (() => void) | undefined;
 
@@ -36,12 +37,12 @@ export class Alone {
         yield* this.#reader.begin();
         yield* this.#streams() ? this.#stream() : this.#poll();
         wait = this.#backoff.failed(this.#retry);
-      } catch (error) {
-        yield* this.#reader.failed(error);
+      } catch (caught) {
+        const { error, times } = yield* this.#reader.failed(caught);
         if (error instanceof ProblemError) {
           wait = this.#backoff.failed();
         } else {
-          wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter ?? this.#retry : this.#retry);
+          wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter ?? this.#retry : this.#retry, times);
           this.#reader.tell({ state: "reconnecting", error, after: wait });
         }
       }
@@ -81,7 +82,7 @@ export class Alone {
     const stream = readStream(this.#reader.target(), { hello, silence, onRetry: (ms) => (this.#retry = ms) });
     try {
       for await (const taken of stream) {
-        if (!greeted) {
+        if (!greeted && taken.kind !== "unreadable") {
           greeted = true;
           this.#streamAgain = streamAgain;
           this.#reader.tell({ state: "connected", transport: "stream" });
@@ -99,7 +100,8 @@ export class Alone {
 
   /** Polls for a while when it is the way, not the server, that lets no stream through. */
   #streamFailed(error: unknown): void {
-    this.#foreign = error instanceof PassingError && error.foreign ? this.#foreign + 1 : 0;
+    const foreign = error instanceof UnreadableError || (error instanceof PassingError && error.foreign);
+    this.#foreign = foreign ? this.#foreign + 1 : 0;
     if (error instanceof SilenceError || this.#foreign >= maxForeign) {
       this.#foreign = 0;
       this.#pollUntil = performance.now() + this.#streamAgain;
@@ -125,7 +127,7 @@ export class Alone {
       for (const taken of page.items) {
         yield* reader.take(taken, false);
       }
-      reader.cursor = page.cursor;
+      reader.took(page);
       if (pause > 0) {
         await this.#pause(pause);
       }

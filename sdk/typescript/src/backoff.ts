@@ -29,8 +29,9 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** How long to wait now, on top of what the server has asked for. */
-  failed(asked = 0): number {
+  /** How long to wait now, on top of what the server has asked for; `times` is how often it has failed, if not since it succeeded. */
+  failed(asked = 0, times?: number): number {
+    this.#failures = times === undefined ? this.#failures : times - 1;
     const longest = Math.min(this.#most, this.#first * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 30);
     return Math.min(asked, this.#mostAsked) + longest * (0.5 + Math.random() / 2);

@@ -19,6 +19,12 @@ export class FrameParser {
   #data: string[] = [];
   #id: string | undefined;
   #begun = false;
+  #size = 0; // of the lines of the event that is not whole
+
+  /** How many characters there are of an event that is not whole. */
+  get unfinished(): number {
+    return this.#size + this.#rest.length;
+  }
 
   /** Takes the next piece of text and returns the events that it has made whole. */
   push(text: string): Frame[] {
@@ -55,8 +61,10 @@ export class FrameParser {
       this.#event = "";
       this.#data = [];
       this.#id = undefined;
+      this.#size = 0;
       return whole ? frame : undefined;
     }
+    this.#size += line.length;
     const colon = line.indexOf(":");
     const name = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");

@@ -1,8 +1,14 @@
 import type { Taken } from "./connection.ts";
+import type { MalformedPlace } from "./malformed.ts";
 
 /** How many items, and how many characters of text in them, wait for an application before it has to go and fetch them itself. */
 export const maxWaiting = 1000;
 export const maxText = 1 << 20;
+
+/** What a leader could not read however often it asked for it, and what is wrong with it. */
+export interface ToldMalformed extends MalformedPlace {
+  why: string;
+}
 
 /**
  * What a tab is fed from the moment on at which it was welcomed. It ends when nobody feeds it any more, or when more than
@@ -16,6 +22,7 @@ export class Feed {
   #waiting: Taken[] = [];
   #text = 0; // characters of what waits
   #over = false;
+  #malformed: ToldMalformed | undefined;
   #wake: (() => void) | undefined;
 
   constructor(leader: string, places: ReadonlyMap<string, number>) {
@@ -27,8 +34,13 @@ export class Feed {
     return this.#over;
   }
 
+  /** What the leader could not read, behind all that waits. */
+  get malformed(): ToldMalformed | undefined {
+    return this.#malformed;
+  }
+
   push(taken: Taken): void {
-    if (this.#over) {
+    if (this.#over || this.#malformed) {
       return;
     }
     this.#text += textOf(taken);
@@ -40,7 +52,19 @@ export class Feed {
     }
   }
 
+  /** Ends the feed behind what waits, which is kept. */
+  endAt(malformed: ToldMalformed): void {
+    if (!this.#over) {
+      this.#malformed ??= malformed;
+      this.#wake?.();
+    }
+  }
+
+  /** Ends the feed at once, unless something that cannot be read has ended it. */
   end(): void {
+    if (this.#malformed) {
+      return;
+    }
     this.#over = true;
     this.#waiting = [];
     this.#wake?.();
@@ -49,6 +73,10 @@ export class Feed {
   /** The next item, as soon as there is one; undefined when the feed is over. */
   async next(signal: AbortSignal | undefined): Promise<Taken | undefined> {
     while (this.#waiting.length === 0 && !this.#over) {
+      if (this.#malformed) {
+        this.#over = true;
+        return undefined;
+      }
       await this.#more(signal);
     }
     const taken = this.#waiting.shift();

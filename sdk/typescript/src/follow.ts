@@ -72,7 +72,7 @@ export type Item =
  * Every event comes once, in the order of its conversation, without a gap, whatever happens to connections, proxies and
  * servers; a gap that shows is filled from the log first. It reads only as fast as the items are taken: who is slow is
  * cut off by the server at some time, and goes on where they were. Throws {@link ProblemError} when it cannot go on: not
- * a member any more, the session has ended.
+ * a member any more, the session has ended; and {@link MalformedError} at what cannot be read however often it is asked for.
  */
 export function follow(holdline: Holdline, options: FollowOptions = {}): Follower {
   return new Follower(holdline, options);

@@ -1,5 +1,10 @@
 import type { Event } from "./client.ts";
 
+/** The last seq that an event stands for. */
+export function lastSeq({ seq, through_seq }: Event): number {
+  return Math.max(seq, through_seq ?? 0);
+}
+
 /** What an event means for the place that a reader has reached in its conversation. */
 export type Step =
   | { kind: "next" } // or the first of a conversation that was not known
@@ -36,13 +41,13 @@ export class Places {
     }
     // A hidden stretch may begin where this reader knows more already.
     if (event.seq <= complete) {
-      return (event.through_seq ?? event.seq) <= complete ? { kind: "seen" } : { kind: "next" };
+      return lastSeq(event) <= complete ? { kind: "seen" } : { kind: "next" };
     }
     return { kind: "gap", from: complete + 1, through: event.seq - 1 };
   }
 
   took(event: Event): void {
-    this.know(event.conversation_id, event.through_seq ?? event.seq);
+    this.know(event.conversation_id, lastSeq(event));
   }
 
   clear(): void {

@@ -1,6 +1,8 @@
 import { Alone } from "./alone.ts";
 import type { Taken } from "./connection.ts";
+import type { ToldMalformed } from "./feed.ts";
 import type { FollowOptions, Item, State } from "./follow.ts";
+import { MalformedError } from "./malformed.ts";
 import type { Channel } from "./means.ts";
 import { Reader } from "./reader.ts";
 import { newClientId } from "./send.ts";
@@ -19,6 +21,8 @@ export type Message =
   | { kind: "state"; leader: string; state: ToldState }
   /** A leader begins, or begins anew: everybody catches up and joins again. */
   | { kind: "lead"; leader: string }
+  /** A leader ends, since it cannot read what comes next. Nobody leads in its place: the same would come. */
+  | { kind: "malformed"; leader: string; malformed: ToldMalformed }
   /** A leader ends. */
   | { kind: "over"; leader: string };
 
@@ -37,6 +41,7 @@ export class Pump {
   readonly #alone: Alone;
   readonly #works: () => boolean;
   #state: ToldState | undefined;
+  #malformed = false;
 
   /** Begins where a tab is. Only while it `works` it answers. */
   constructor(channel: Channel, from: Reader, works: () => boolean) {
@@ -56,16 +61,27 @@ export class Pump {
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#answer(data);
   }
 
-  /** Reads until it is stopped, or the server refuses: each tab will see that for itself. */
+  /** Reads until it is stopped, or the server refuses: each tab will see that for itself. What cannot be read is told. */
   async run(): Promise<void> {
     this.#post({ kind: "lead", leader: this.#leader });
     try {
       for await (const item of this.#alone.items()) {
         this.#hand(item);
       }
-    } catch {
+    } catch (error) {
+      if (error instanceof MalformedError) {
+        this.#malformed = true;
+        const { what, conversation, seq, cause } = error;
+        const why = cause instanceof Error ? cause.message : String(cause);
+        this.#post({ kind: "malformed", leader: this.#leader, malformed: { what, conversation, seq, why } });
+      }
       this.stop();
     }
+  }
+
+  /** It has ended at something that cannot be read. */
+  get malformed(): boolean {
+    return this.#malformed;
   }
 
   /** Hands over, at once: the page may have no time left. */

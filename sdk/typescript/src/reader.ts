@@ -1,9 +1,16 @@
 import { Backoff, sleep } from "./backoff.ts";
 import type { Event, Holdline } from "./client.ts";
-import { readMessages, readPage, type Taken, type Target } from "./connection.ts";
+import { readMessages, readPage, seqOf, type Page, type Taken, type Target } from "./connection.ts";
 import type { FollowOptions, Item, State, Timing } from "./follow.ts";
-import { Places } from "./places.ts";
+import { MalformedError, malformedTries, same, UnreadableError, type MalformedPlace } from "./malformed.ts";
+import { lastSeq, Places } from "./places.ts";
 import { PassingError, ProblemError } from "./problem.ts";
+
+/** What was said of a failure: the error to tell of, and how often in a row it was this one, if that counts. */
+export interface Failure {
+  error: unknown;
+  times?: number;
+}
 
 /** What an application was given, and how it is given what comes next: once, in order, without a gap. */
 export class Reader {
@@ -13,6 +20,9 @@ export class Reader {
   readonly places = new Places();
   /** Behind everything that was given and taken. */
   cursor: string | undefined;
+  #behind = 0; // the head that this connection's last heartbeat told, if it was above the place
+  #bad: MalformedError | undefined;
+  #badTimes = 0; // how often in a row #bad came
 
   constructor(holdline: Holdline, options: FollowOptions) {
     const { hello = 5000, silence = 40_000, wait = 25_000, streamAgain = 60_000, backoff = {} } = options.timing ?? {};
@@ -22,6 +32,10 @@ export class Reader {
     this.cursor = options.cursor;
     for (const [conversation, seq] of options.positions ?? []) {
       this.places.know(conversation, seq);
+    }
+    const seq = this.cursor === undefined ? undefined : seqOf(this.cursor);
+    if (options.conversation !== undefined && seq !== undefined) {
+      this.places.know(options.conversation, seq);
     }
   }
 
@@ -41,8 +55,9 @@ export class Reader {
     }
   }
 
-  /** A conversation's first connect; an inbox's answer begins with a snapshot by itself. */
+  /** Begins a connection. A conversation's first needs an answer before it; an inbox's begins with a snapshot by itself. */
   async *begin(): AsyncGenerator<Item, void, undefined> {
+    this.#behind = 0;
     const { conversation, from } = this.options;
     if (conversation === undefined || from === "start" || this.cursor !== undefined) {
       return;
@@ -73,15 +88,38 @@ export class Reader {
         yield taken;
         return;
       case "heartbeat":
+        yield* this.#takeHead(taken.head ?? 0, acked);
+        return;
+      case "unreadable":
+        yield* this.#takeUnreadable(taken);
+        this.cursor = taken.cursor ?? this.cursor;
+        return;
+      case "unknown":
+        this.cursor = taken.cursor ?? this.cursor;
         return;
     }
   }
 
-  /** What is to be said of a failure: nothing of one that passes, a reset of a cursor that is refused; else it is thrown. */
-  *failed(error: unknown): Generator<Item, void, undefined> {
+  /** Says that all of a page was taken. */
+  took({ cursor }: Page): void {
+    this.cursor = cursor;
+    this.#bad = undefined; // what could not be read here can be
+  }
+
+  /**
+   * What is to be said of a failure: nothing of one that passes, a reset of a cursor that is refused; else it is thrown. So is what cannot
+   * be read, in the end.
+   */
+  *failed(error: unknown): Generator<Item, Failure, undefined> {
     this.options.signal?.throwIfAborted();
+    if (error instanceof UnreadableError) {
+      return this.#again(this.malformed(error.place, error.cause));
+    }
+    if (error instanceof MalformedError) {
+      throw error;
+    }
     if (!(error instanceof ProblemError)) {
-      return;
+      return { error };
     }
     const { code, status, field = "" } = error.problem;
     // Whatever is wrong with a cursor, coming back with it is of no use.
@@ -92,6 +130,29 @@ export class Reader {
     this.cursor = undefined;
     this.places.clear();
     yield { kind: "reset" };
+    return { error };
+  }
+
+  /** Of something that cannot be read, where this reader is. */
+  malformed(place: MalformedPlace, cause: unknown): MalformedError {
+    return new MalformedError(place, this.cursor, cause);
+  }
+
+  /** Says that something that cannot be read was given already. */
+  isPast({ conversation, seq }: MalformedPlace): boolean {
+    return conversation !== undefined && seq !== undefined && seq <= (this.places.completeTo(conversation) ?? 0);
+  }
+
+  /** Counts how often in a row the same could not be read, and throws it when that is often enough. */
+  #again(bad: MalformedError): Failure {
+    if (!same(bad, this.#bad)) {
+      this.#bad = bad;
+      this.#badTimes = 0;
+    }
+    if (++this.#badTimes === malformedTries) {
+      throw bad;
+    }
+    return { error: bad, times: this.#badTimes };
   }
 
   /** After the signal nothing counts as given. */
@@ -108,13 +169,45 @@ export class Reader {
     this.#goesOn();
     this.places.took(event);
     if (acked) {
-      this.options.acks?.delivered(event.conversation_id, event.through_seq ?? event.seq);
+      this.options.acks?.delivered(event.conversation_id, lastSeq(event));
     }
     if (step.kind !== "seen") {
       // The cursor moves once the item is taken: who stops before gets it once more.
       yield { kind: "event", event, cursor };
     }
     this.cursor = cursor ?? this.cursor;
+  }
+
+  /** Throws it, after what comes before it was given, unless all that it stands for was given already. */
+  async *#takeUnreadable({ place, error }: Extract<Taken, { kind: "unreadable" }>): AsyncGenerator<Item, void, undefined> {
+    if (place && this.places.step(place).kind === "gap") {
+      yield* this.#reach(place.conversation_id, place.seq - 1);
+    }
+    if (!place || this.places.step(place).kind !== "seen") {
+      throw error;
+    }
+  }
+
+  /**
+   * Compares a conversation's head with what has come. One that was ahead at one heartbeat already, and still is at the next, is of events
+   * that got lost: they are fetched.
+   */
+  async *#takeHead(head: number, acked: boolean): AsyncGenerator<Item, void, undefined> {
+    if (this.#bad?.what === "heartbeat") {
+      this.#bad = undefined;
+    }
+    const { conversation, acks } = this.options;
+    if (conversation === undefined || head === 0 || this.places.completeTo(conversation) === undefined) {
+      return;
+    }
+    if (this.#behind > this.places.completeTo(conversation)!) {
+      yield* this.#reach(conversation, this.#behind);
+      this.#goesOn();
+      if (acked) {
+        acks?.delivered(conversation, this.places.completeTo(conversation)!);
+      }
+    }
+    this.#behind = head > this.places.completeTo(conversation)! ? head : 0;
   }
 
   /** Gives what the log holds behind the place of a conversation that is known, up to a seq, and tells what it does not hold. */
@@ -137,6 +230,9 @@ export class Reader {
       try {
         page = await readPage({ holdline: this.holdline, conversation, cursor: String(complete), from: undefined, signal }, 0);
       } catch (error) {
+        if (error instanceof UnreadableError) {
+          throw error;
+        }
         if (error instanceof ProblemError) {
           if (error.problem.status === 404) {
             return; // what cannot be had is told
@@ -147,10 +243,16 @@ export class Reader {
         await sleep(backoff.failed(error instanceof PassingError ? error.retryAfter : undefined), signal);
         continue;
       }
-      for (const { event } of page.items.filter((item) => item.kind === "event")) {
-        if (event.seq > through || places.step(event).kind !== "next") {
+      for (const item of page.items) {
+        if (item.kind === "unreadable") {
+          if (!item.place || (item.place.seq <= through && places.step(item.place).kind === "next")) {
+            throw item.error;
+          }
+        }
+        if (item.kind !== "event" || item.event.seq > through || places.step(item.event).kind !== "next") {
           continue;
         }
+        const { event } = item;
         this.#goesOn();
         places.took(event);
         yield { kind: "event", event, cursor: undefined };

@@ -57,9 +57,9 @@ export class Shared {
           if (!(yield* this.#fed(feed, overlap))) {
             wait = this.#backoff.failed();
           }
-        } catch (error) {
-          yield* this.#reader.failed(error);
-          wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter : undefined);
+        } catch (caught) {
+          const { error, times } = yield* this.#reader.failed(caught);
+          wait = this.#backoff.failed(error instanceof PassingError ? error.retryAfter : undefined, times);
           if (!(error instanceof ProblemError)) {
             this.#reader.tell({ state: "reconnecting", error, after: wait });
           }
@@ -92,7 +92,7 @@ export class Shared {
         overlap.note(taken);
         yield* reader.take(taken, false);
       }
-      reader.cursor = page.cursor;
+      reader.took(page);
       wait = 0;
       if (page.more) {
         continue; // to lead before would have all of this read a second time
@@ -159,6 +159,10 @@ export class Shared {
       if (news) {
         yield* this.#reader.take(news, false);
       }
+    }
+    const { malformed } = feed;
+    if (malformed && !this.#reader.isPast(malformed)) {
+      throw this.#reader.malformed(malformed, new Error(malformed.why));
     }
     return any || performance.now() - since >= shortFeed;
   }

@@ -1,3 +1,4 @@
+import { sleep } from "./backoff.ts";
 import type { State } from "./follow.ts";
 import { Feed } from "./feed.ts";
 import type { Channel, Means } from "./means.ts";
@@ -11,6 +12,9 @@ const patience = 2;
 
 /** For how many looks the timers of a leader may have stood still: browsers slow them down to one in a minute, no further. */
 const slowest = 9;
+
+/** How long the lock is kept when what cannot be read has been told, in milliseconds. */
+const hearing = 500;
 
 /**
  * One tab's part among those that share a connection: it listens to the leader, waits for the lock that makes it the
@@ -155,6 +159,12 @@ export class Tabs {
           this.#tell(message.state);
         }
         return;
+      case "malformed":
+        if (ours) {
+          this.#feed?.endAt(message.malformed);
+          this.#stopLeading();
+        }
+        return;
       case "lead":
         this.#feed?.end();
         if (this.#wanted) {
@@ -177,7 +187,7 @@ export class Tabs {
 
   #look(): void {
     this.#looked = performance.now();
-    if (this.#heard) {
+    if (this.#heard || this.feed?.malformed) {
       this.#heard = false;
       this.#unanswered = 0;
       return;
@@ -212,6 +222,9 @@ export class Tabs {
       pump = this.#pump = new Pump(this.#means.channel(this.#name), this.#reader, () => this.#works());
       const handedOver = new Promise<void>((resolve) => queue.signal.addEventListener("abort", () => resolve()));
       await Promise.race([pump.run(), handedOver]);
+      if (pump.malformed) {
+        await sleep(hearing); // whoever is the next for the lock is to hear first that there is nothing to lead to
+      }
     });
     const over = () => {
       pump?.stop();

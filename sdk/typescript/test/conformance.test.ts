@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { after, before, test } from "node:test";
 
-import { Acks, connect, ProblemError, send, type FollowOptions, type Holdline } from "../src/index.ts";
+import { Acks, connect, MalformedError, ProblemError, send, type FollowOptions, type Holdline } from "../src/index.ts";
 import { Application } from "./application.ts";
 import { Browser } from "./browser.ts";
 import { Control, type Result, type Situation, type Step } from "./world.ts";
@@ -85,6 +85,7 @@ class Run {
     await this.#check();
     if (this.#browser) {
       await this.#checkSeen(this.#other);
+      this.#checkEnd(this.#other);
       assert.equal(this.#browser.channels.size, 0, "channels that are left");
     }
   }
@@ -160,7 +161,7 @@ class Run {
       case "reset":
         return this.#until(() => app.resets > 0);
       case "end":
-        return this.#until(() => app.ended !== undefined, true);
+        return this.#until(() => app.ended !== undefined && (!this.#browser || this.#other.ended !== undefined), true);
     }
     throw new Error(`there is nothing called ${step.await} to wait for`);
   }
@@ -199,7 +200,7 @@ class Run {
     const app = this.#app;
     const { sees } = this.#situation;
     await this.#checkSeen(app);
-    assert.equal(app.ended instanceof ProblemError ? app.ended.code : app.ended, sees.end);
+    this.#checkEnd(app);
     assert.equal(app.resets, sees.resets ?? 0, "resets");
     if (sees.transport) {
       assert.equal(app.transport, sees.transport === "longpoll" ? "poll" : sees.transport);
@@ -207,6 +208,17 @@ class Run {
     if (sees.struck) {
       const { struck } = await this.#control.do({ do: "struck" });
       assert.ok((struck ?? 0) >= sees.struck, `faults struck ${struck} times`);
+    }
+  }
+
+  #checkEnd({ ended, complete, cursor }: Application): void {
+    const room = this.#ids.room!;
+    const { end } = this.#situation.sees;
+    if (ended instanceof MalformedError) {
+      assert.equal("malformed", end);
+      assert.deepEqual([ended.what, ended.conversation, ended.seq, ended.cursor], ["event", room, complete.get(room)! + 1, cursor]);
+    } else {
+      assert.equal(ended instanceof ProblemError ? ended.code : ended, end);
     }
   }
 

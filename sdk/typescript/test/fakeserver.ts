@@ -12,6 +12,11 @@ export class FakeServer {
   /** So many of the latest events are not known yet where polls are answered. */
   pollsLag = 0;
   receipts: Receipt[] = [];
+  /** As what events come over streams, and in answers: something on the way may garble them. */
+  onStreams: (event: Event) => unknown = (event) => event;
+  inAnswers: (event: Event) => unknown = (event) => event;
+  /** What is in a heartbeat. */
+  heartbeat: unknown = {};
   /** How many streams are open, were open at once, and have been opened. */
   open = 0;
   most = 0;
@@ -80,7 +85,7 @@ export class FakeServer {
     if (log) {
       const after = Number(url.searchParams.get("after"));
       const events = this.events.filter((e) => e.conversation_id === log[1] && e.seq > after);
-      return json({ events, cursor: String(events.at(-1)?.seq ?? after), more: false });
+      return json({ events: events.map(this.inAnswers), cursor: String(events.at(-1)?.seq ?? after), more: false });
     }
     if (url.pathname === "/v1/inbox/stream") {
       return this.#stream(cursor, signal!);
@@ -100,7 +105,7 @@ export class FakeServer {
       await this.#news(signal, wait * 1000);
     }
     const to = Math.max(from, Math.min(known(), from + 200));
-    return json({ events: this.events.slice(from, to), receipts: this.receipts, cursor: `${this.epoch}-${to}`, more: to < known() });
+    return json({ events: this.events.slice(from, to).map(this.inAnswers), receipts: this.receipts, cursor: `${this.epoch}-${to}`, more: to < known() });
   }
 
   #news(signal: AbortSignal | undefined, ms: number): Promise<void> {
@@ -141,10 +146,10 @@ export class FakeServer {
           while (at < Math.min(this.streamsTo, this.events.length)) {
             const event = this.events[at++]!;
             this.streamed++;
-            frame(event.type, event, `${this.epoch}-${at}`);
+            frame(event.type, this.onStreams(event), `${this.epoch}-${at}`);
           }
         };
-        frame("heartbeat", {});
+        frame("heartbeat", this.heartbeat);
         if (cursor === null) {
           frame("snapshot", this.#snapshot(), `${this.epoch}-${at}`);
         }

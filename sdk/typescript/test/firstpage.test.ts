@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connect, follow } from "../src/index.ts";
+import { connect, follow, type Receipt, type Snapshot } from "../src/index.ts";
 
 // A poll's first page of the inbox has a snapshot, events, and the cursor behind them.
 for (const events of [0, 2]) {
@@ -28,3 +28,30 @@ for (const events of [0, 2]) {
     assert.deepEqual(cursors, events === 0 ? ["behind"] : [undefined, undefined, "behind"]);
   });
 }
+
+// Receipts alone keep no cursor back: the snapshot has them, so who keeps its cursor and stops there misses none.
+test("the receipts of a first page are in its snapshot, as it is given with the cursor behind them", async () => {
+  const receipt = (user_id: string, read_seq: number): Receipt => ({ conversation_id: "room", user_id, delivered_seq: 2, read_seq });
+  const page = {
+    events: [],
+    receipts: [receipt("v", 2), receipt("w", 2)],
+    cursor: "behind",
+    more: false,
+    snapshot: { conversations: [{ id: "room", last_seq: 2 }], receipts: [receipt("u", 1), receipt("v", 1)], more: false },
+  };
+  const body = JSON.stringify(page);
+  const holdline = connect({ server: "http://server", fetch: async () => new Response(body, { headers: { "Content-Type": "application/json" } }) });
+  let snapshot: Snapshot | undefined;
+  let cursor: string | undefined;
+  const receipts: Receipt[] = [];
+  for await (const item of follow(holdline, { transport: "poll" })) {
+    if (item.kind === "snapshot") {
+      ({ snapshot, cursor } = item);
+    } else if (item.kind === "receipt" && receipts.push(item.receipt) === 2) {
+      break;
+    }
+  }
+  assert.equal(cursor, "behind");
+  assert.deepEqual(snapshot?.receipts, [receipt("u", 1), receipt("v", 2), receipt("w", 2)]);
+  assert.deepEqual(receipts, page.receipts);
+});

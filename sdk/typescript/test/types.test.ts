@@ -1,7 +1,7 @@
 // What the compiler has to accept, and what it has to refuse: `npm run check` is the test.
 import { test } from "node:test";
 
-import { connect, follow, type Event, type Item } from "../src/index.ts";
+import { connect, follow, MalformedError, type Event, type Item, type Malformed } from "../src/index.ts";
 
 async function typed(): Promise<void> {
   const holdline = connect({ server: "http://example.org", token: "t" });
@@ -38,4 +38,24 @@ async function typed(): Promise<void> {
   }
 }
 
-test("types", () => void typed);
+/** How an application goes on behind what cannot be read, as README.md has it. */
+async function behind(cursor: string, positions: Map<string, number>, show: (item: Item) => void): Promise<void> {
+  const holdline = connect({ server: "http://example.org", token: "t" });
+  try {
+    for await (const item of follow(holdline, { cursor, positions })) show(item);
+  } catch (error) {
+    if (!(error instanceof MalformedError) || error.conversation === undefined || error.seq === undefined) throw error;
+    positions.set(error.conversation, error.seq); // it is left out when this follows again
+  }
+}
+
+function told(error: MalformedError): Malformed {
+  // @ts-expect-error something that there is not
+  void (error.what === "word");
+  // @ts-expect-error it is not always an event
+  const seq: number = error.seq;
+  void seq;
+  return error.what;
+}
+
+test("types", () => void [typed, behind, told]);
