@@ -259,6 +259,7 @@ func (s *Server) answerInbox(c *call, in *poller.Inbox, b *inboxBuffer, snapshot
 		b.body = append(b.body, `,"truncated":true`...)
 	}
 	if snapshot != nil {
+		room = 0 // a bound of its own
 		if most := c.room(len(`,"snapshot":}`)); most > 0 {
 			room = most - len(b.body)
 		}
