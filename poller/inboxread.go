@@ -144,7 +144,7 @@ func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 func (i *Inbox) Showed(moves []store.WatermarkMove) {
 	for m := range moves {
 		if moves[m].Stamp > i.receiptsSince() { // of those before no receipt comes
-			i.p.inboxes.receipts.note(&moves[m])
+			i.p.inboxes.receipts.note(&moves[m], i.codec.epoch)
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (i *Inbox) receiptsSince() int64 {
 func (i *Inbox) readReceipts(ctx context.Context, out *inboxOut) error {
 	moves, err := i.p.log.MovesFor(ctx, i.user, i.receiptsSince())
 	for m := range moves {
-		out.batch.Receipts = append(out.batch.Receipts, i.p.inboxes.receipts.note(&moves[m]))
+		out.batch.Receipts = append(out.batch.Receipts, i.p.inboxes.receipts.note(&moves[m], i.codec.epoch))
 	}
 	return err
 }

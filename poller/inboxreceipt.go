@@ -25,6 +25,7 @@ type receiptKey struct{ conversation, user store.ID }
 // nobody is to see one go back.
 type receiptBook struct {
 	mu     sync.Mutex
+	epoch  string // of the log that they are of
 	latest map[receiptKey]notedReceipt
 }
 
@@ -39,17 +40,31 @@ const bookAge = 2 * readTimeout
 
 func (b *receiptBook) init() { b.latest = make(map[receiptKey]notedReceipt) }
 
-// note returns the receipt of a move, or a later one that is known.
-func (b *receiptBook) note(m *store.WatermarkMove) *Receipt {
-	r, _ := b.tell(m, false)
-	return r
+// restart forgets everything: what was far in another epoch may be gone.
+func (b *receiptBook) restart(epoch string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.epoch = epoch
+	clear(b.latest)
+}
+
+// note returns the receipt of a move, or a later one that is known. A move that
+// was read in another epoch is not kept.
+func (b *receiptBook) note(m *store.WatermarkMove, epoch string) *Receipt {
+	if r, _ := b.tell(m, epoch, false); r != nil {
+		return r
+	}
+	return newReceipt(m)
 }
 
 // tell is note for a receipt that goes to all inboxes now, if all; news is
-// false when the same one did before.
-func (b *receiptBook) tell(m *store.WatermarkMove, all bool) (r *Receipt, news bool) {
+// false when the same one did before. There is none for a move of another epoch.
+func (b *receiptBook) tell(m *store.WatermarkMove, epoch string, all bool) (r *Receipt, news bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if epoch != b.epoch {
+		return nil, false
+	}
 	key := receiptKey{m.ConversationID, m.UserID}
 	known, ok := b.latest[key]
 	if !ok || m.DeliveredSeq > known.delivered || m.ReadSeq > known.read || m.Stamp > known.stamp {
