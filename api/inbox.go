@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -92,10 +93,19 @@ func (s *Server) readInbox(c *call, in *poller.Inbox, limit int, last bool) (ans
 	return true, s.answerInbox(c, in, b, nil)
 }
 
-// readBatch reads what a page has room for.
+// readBatch reads what a page has room for. Events that do not fit come with the
+// next page, receipts that do not are lost to its reader: so these go before all
+// events but one.
 func (s *Server) readBatch(c *call, in *poller.Inbox, b *inboxBuffer, limit int) error {
 	if form := c.inboxForm(); form.most > 0 {
-		return in.ReadFitting(c.ctx, &b.InboxBatch, limit, form.meter(s))
+		receipts := func() int {
+			if form.text {
+				return 0
+			}
+			all, _ := b.appendReceipts(nil, form.compact, math.MaxInt, c.who.User.ID)
+			return len(all)
+		}
+		return in.ReadFitting(c.ctx, &b.InboxBatch, limit, form.meter(s, receipts))
 	}
 	return in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"testing"
 
 	"holdline/internal/testdb"
@@ -199,6 +200,36 @@ func TestInboxHasNoReceiptsOfLargeGroups(t *testing.T) {
 	for name, o := range map[string]*device{"live": d, "away": away, "new": w.connect(ann, "now")} {
 		if o.receiptOf(small, bob).ReadSeq != 1 || o.receiptOf(c, bob) != (InboxReceipt{}) {
 			t.Errorf("%s: %+v", name, o.receipts)
+		}
+	}
+}
+
+// Events can wait for the next page, receipts cannot: what fits beside one event
+// is not left out for the sake of others.
+func TestInboxReceiptsAreNotCrowdedOutByEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ann, bob := w.signUp("ann"), w.signUp("bob")
+	c := w.group(ann, "bob").Id
+	for _, form := range []string{"", "&compact=1"} {
+		d := w.connect(ann, "start")
+		d.drain("")
+		var last int64
+		for n := range 40 {
+			last = w.send(bob, c, fmt.Sprint(form, n), "hello").Seq
+		}
+		w.ack(bob, Acks{Read: Watermarks{c: last}})
+		for {
+			page := d.poll("&max_bytes=1200" + form)
+			if page.Truncated {
+				t.Errorf("%q: receipts are left out beside %d events", form, len(page.Events))
+			}
+			if !page.More {
+				break
+			}
+		}
+		if r := d.receiptOf(c, bob); r.ReadSeq != last {
+			t.Errorf("%q: in the end %+v, which is %d", form, r, last)
 		}
 	}
 }

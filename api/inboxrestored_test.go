@@ -113,9 +113,7 @@ func TestInboxStreamThatOpensWhileTheEpochChangesIsReset(t *testing.T) {
 	restored := func() {
 		_, err := rawSQLite(t, path).ExecContext(t.Context(), `UPDATE meta SET value = 'other1' WHERE key = 'epoch'`)
 		must(t, err)
-		for w.poller.Epoch() != "other1" {
-			time.Sleep(time.Millisecond)
-		}
+		eventually(t, "the new epoch", func() bool { return w.poller.Epoch() == "other1" })
 	}
 	log.begun.Store(&restored)
 	s := w.inboxStream(ann.Token, "", nil)

@@ -42,7 +42,7 @@ type limitFlags struct {
 	MaxQueuedPerSender int      `setting:"" group:"limits" default:"256" min:"1" max:"1000000" help:"How many of them one user may have."`
 	MaxWaitingPerUser  int      `setting:"" group:"limits" default:"200" min:"1" max:"1000000" help:"How many streams and waiting polls one user may have open; then 429, or on a stream event: end."`
 
-	MaxSignupsPerAddress int `setting:"" group:"limits" default:"100" min:"1" max:"1000000" help:"How many accounts may be made from one address, in IPv6 from one /64, within an hour; then 429. Behind a reverse proxy name it in --trusted-proxies, or all clients are one address."`
+	MaxSignupsPerAddress int `setting:"" group:"limits" default:"100" min:"1" max:"1000000" help:"How many sign-ups one address, in IPv6 one /64, may make at once; then 429. They come back one by one, all within an hour. Behind a reverse proxy name it in --trusted-proxies, or all clients are one address."`
 }
 
 func (s *serveCmd) storeOptions(log *slog.Logger) store.Options {
