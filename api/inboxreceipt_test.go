@@ -233,3 +233,34 @@ func TestInboxReceiptsAreNotCrowdedOutByEvents(t *testing.T) {
 		}
 	}
 }
+
+// Somebody who hides what they read, or shows it again, is heeded at once, whatever
+// the server has told of them a moment ago.
+func TestInboxReceiptsHideAndShowFromNowOn(t *testing.T) {
+	t.Parallel()
+	w, _ := newNode(t, openSQLite(t, testdb.SQLite(t)), slowSweep, nil)
+	ann, bob := w.signUp("ann"), w.signUp("bob")
+	c := w.group(ann, "bob").Id
+	w.send(ann, c, "1", "hello") // 2
+	d := w.connect(ann, "start")
+	w.ack(bob, Acks{Read: Watermarks{c: 2}})
+	d.until("the receipt", func() bool { return d.receiptOf(c, bob).ReadSeq == 2 })
+	w.showReadReceipts(bob, false)
+	page := w.inbox(ann, "?from=start")
+	if len(page.Receipts) != 1 || len(page.Snapshot.Receipts) != 1 {
+		t.Fatalf("%+v %+v", page.Receipts, page.Snapshot.Receipts)
+	}
+	for _, r := range append(page.Receipts, page.Snapshot.Receipts...) {
+		if r.DeliveredSeq != 2 || r.ReadSeq != 0 || !r.ReadAt.IsZero() {
+			t.Errorf("ann is told %+v", r)
+		}
+	}
+	own := w.inbox(bob, "?from=start")
+	if len(own.Receipts) != 1 || own.Receipts[0].ReadSeq != 2 {
+		t.Errorf("bob is told %+v", own.Receipts)
+	}
+	w.showReadReceipts(bob, true)
+	if r := w.connect(ann, "start").receiptOf(c, bob); r.ReadSeq != 2 { // nor does it go back in one answer
+		t.Errorf("shown again: %+v", r)
+	}
+}

@@ -14,6 +14,7 @@ type Receipt struct {
 	receiptKey
 	delivered, read int64
 	stamp           int64
+	hidden          bool   // what they have read is shown to nobody else
 	shown, own      []byte // JSON; own is for the member's own inboxes
 }
 
@@ -67,13 +68,21 @@ func (b *receiptBook) tell(m *store.WatermarkMove, epoch string, all bool) (r *R
 	}
 	key := receiptKey{m.ConversationID, m.UserID}
 	known, ok := b.latest[key]
-	if !ok || m.DeliveredSeq > known.delivered || m.ReadSeq > known.read || m.Stamp > known.stamp {
+	if !ok || m.DeliveredSeq > known.delivered || m.ReadSeq > known.read || m.Stamp > known.stamp || known.changed(m, all) {
 		known = notedReceipt{Receipt: newReceipt(m)}
 	}
 	news = !known.told
 	known.at, known.told = time.Now(), known.told || all
 	b.latest[key] = known
 	return known.Receipt, news
+}
+
+// changed reports whether the same move is now one of somebody who has begun to
+// hide what they read, or who shows it again. What is told to all may have been
+// read a while ago: then only the hiding is believed.
+func (r *Receipt) changed(m *store.WatermarkMove, all bool) bool {
+	same := m.DeliveredSeq == r.delivered && m.ReadSeq == r.read && m.Stamp == r.stamp
+	return same && m.ReadHidden != r.hidden && (m.ReadHidden || !all)
 }
 
 // newest returns the latest that is known in a receipt's place.
@@ -98,7 +107,7 @@ func (b *receiptBook) forget() {
 }
 
 func newReceipt(m *store.WatermarkMove) *Receipt {
-	r := &Receipt{receiptKey: receiptKey{m.ConversationID, m.UserID}, delivered: m.DeliveredSeq, read: m.ReadSeq, stamp: m.Stamp}
+	r := &Receipt{receiptKey: receiptKey{m.ConversationID, m.UserID}, delivered: m.DeliveredSeq, read: m.ReadSeq, stamp: m.Stamp, hidden: m.ReadHidden}
 	r.own = appendReceipt(nil, m, true)
 	if r.shown = r.own; m.ReadHidden {
 		r.shown = appendReceipt(nil, m, false)
