@@ -15,7 +15,7 @@ import (
 
 type httpFlags struct {
 	Listen            string         `setting:"" group:"http" default:"127.0.0.1:8080" help:"Address and port to listen at; :8080 is all addresses, port 0 takes a free one."`
-	TrustedProxies    []addressRange `setting:"" group:"http" placeholder:"RANGE" help:"Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, like 10.0.0.0/8, separated by commas. None by default."`
+	TrustedProxies    []addressRange `setting:"" group:"http" placeholder:"RANGE" help:"Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, like 10.0.0.0/8, separated by commas. Each must set or add to both, and nobody else may send from these addresses. None by default."`
 	ReadHeaderTimeout time.Duration  `setting:"" group:"http" default:"10s" min:"100ms" max:"5m" help:"How long a client may take to send a request's headers."`
 	BodyTimeout       time.Duration  `setting:"" group:"http" default:"10s" min:"100ms" max:"10m" help:"How long a client may take to send a request's body; then 408."`
 	RequestTimeout    time.Duration  `setting:"" group:"http" default:"30s" min:"100ms" max:"10m" help:"How long a call that does not wait may take in the database; then 503."`
