@@ -47,7 +47,7 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 		wait = c.waitUntil(until)
 	}
 	err = s.readBatch(c, in, b, limit)
-	if err == nil && b.empty() && wait > 0 {
+	if err == nil && b.silent(wantsText(c.Request())) && wait > 0 {
 		if err = s.live.begin(c.who.User.ID); err == nil {
 			b.release()
 			return s.park(c, in, wait, func(c *call, why poller.Wake) (bool, error) { return s.wokenInbox(c, in, limit, why) })
@@ -87,7 +87,7 @@ func (s *Server) readInbox(c *call, in *poller.Inbox, limit int, last bool) (ans
 	b := inboxBatches.Get().(*inboxBuffer)
 	defer b.release()
 	err = s.readBatch(c, in, b, limit)
-	if b.empty() && !last {
+	if b.silent(wantsText(c.Request())) && !last {
 		return false, err
 	}
 	return true, s.answerInbox(c, in, b, nil)
@@ -224,6 +224,11 @@ type inboxBuffer struct {
 var inboxBatches = sync.Pool{New: func() any { return new(inboxBuffer) }}
 
 func (b *inboxBuffer) empty() bool { return len(b.Events) == 0 && len(b.Receipts) == 0 }
+
+// silent reports whether an answer would show nothing: lines have no receipts.
+func (b *inboxBuffer) silent(text bool) bool {
+	return len(b.Events) == 0 && (text || len(b.Receipts) == 0)
+}
 
 func (b *inboxBuffer) release() {
 	if cap(b.body) > maxPooledPage {
