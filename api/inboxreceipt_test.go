@@ -264,3 +264,45 @@ func TestInboxReceiptsHideAndShowFromNowOn(t *testing.T) {
 		t.Errorf("shown again: %+v", r)
 	}
 }
+
+// What moves while somebody catches up in small pages comes in the end, once,
+// and not with each page in the place of events.
+func TestInboxReceiptsDoNotSlowACatchUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ann := w.signUp("ann")
+	handles := []string{"bob", "cat", "dan", "eve"}
+	var others []account
+	for _, handle := range handles {
+		others = append(others, w.signUp(handle))
+	}
+	c := w.group(ann, handles...).Id
+	d := w.connect(ann, "start")
+	d.drain("")
+	var last int64
+	for n := range 40 {
+		last = w.send(others[0], c, fmt.Sprint(n), "hello").Seq
+	}
+	d.poll("&max_bytes=1200")
+	for _, o := range others {
+		w.ack(o, Acks{Read: Watermarks{c: last}})
+	}
+	receipts := 0
+	for {
+		page := d.poll("&max_bytes=1200")
+		if page.Truncated || len(page.Events) == 1 && d.has(c) < last {
+			t.Errorf("a page of %d events up to %d, and %d receipts; truncated: %v", len(page.Events), d.has(c), len(page.Receipts), page.Truncated)
+		}
+		if receipts += len(page.Receipts); len(page.Events)+len(page.Receipts) == 0 {
+			break
+		}
+	}
+	for _, o := range others {
+		if d.receiptOf(c, o).ReadSeq != last {
+			t.Errorf("of %s: %+v", o.User.Handle, d.receiptOf(c, o))
+		}
+	}
+	if d.has(c) != last || receipts != len(others) {
+		t.Errorf("events up to %d of %d, %d receipts", d.has(c), last, receipts)
+	}
+}
