@@ -34,7 +34,7 @@ const (
 	DefaultHeartbeat      = 15 * time.Second
 	DefaultStreamAge      = time.Hour
 	DefaultWaitingPerUser = 200
-	DefaultSignUps        = 100 // per address and hour
+	DefaultSignUps        = 100 // per address
 	DefaultIdleTimeout    = 2 * time.Minute
 
 	DefaultPageLimit = 100
@@ -75,7 +75,7 @@ type Config struct {
 	WaitingPerUser int           // streams and waiting polls that one user may have at once
 
 	// SignUpsPerAddress is how many sign-ups one address (in IPv6: one /64) may make
-	// within an hour; then CodeRateLimited. The allowance comes back evenly.
+	// at once; then CodeRateLimited. They come back evenly, all within an hour.
 	SignUpsPerAddress int
 
 	// Returns, if not nil, is where connections go whose polls were answered.

@@ -67,9 +67,9 @@ func TestAPageOfConversationsReadsNoMoreThanItShows(t *testing.T) {
 	if len(seen) != conversations || pages < 8 || pages > 10 {
 		t.Errorf("%d conversations in %d pages", len(seen), pages)
 	}
-	// The page as read, as JSON, and the lengths at which JSON was while it grew; the
-	// snapshot of an inbox is JSON within JSON.
-	for path, most := range map[string]uint64{"/v1/conversations?limit=1000": 7 << 20, "/v1/inbox": 14 << 20} {
+	// The page as read, as JSON, and the lengths at which JSON was while it grew, where
+	// no buffer was left from before; the snapshot of an inbox is JSON within JSON.
+	for path, most := range map[string]uint64{"/v1/conversations?limit=1000": 10 << 20, "/v1/inbox": 14 << 20} {
 		if took := allocated(w, path, ann.Token); took > most {
 			t.Errorf("%s allocated %d KiB", path, took>>10)
 		}

@@ -85,7 +85,7 @@ func (s *Server) readFrames(c *call, r *poller.Reader, page *pageBuffer, id stor
 		page.frames, err = r.Read(c.ctx, page.frames[:0], limit, store.MaxPageBytes)
 		return err
 	}
-	fits := form.meter(s)
+	fits := form.meter(s, func() int { return 0 })
 	page.frames, err = r.ReadFitting(c.ctx, page.frames[:0], limit, func(f poller.Frame) bool { return fits(f, id) })
 	return err
 }

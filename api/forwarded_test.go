@@ -31,6 +31,7 @@ func TestWhoForwardsIsBelievedHopByHop(t *testing.T) {
 		"a client's lies before one":        {"10.0.0.1:5", "10.9.9.9, 198.51.100.1", "https, http", "198.51.100.1", false},
 		"a client's lies before two":        {"10.0.0.1:5", "10.9.9.9, 198.51.100.1, 10.0.0.2", "http, https, http", "198.51.100.1", true},
 		"a second proxy not believed":       {"10.0.0.1:5", "198.51.100.1, 192.0.2.7", "https, http", "192.0.2.7", false},
+		"passed on as a client wrote it":    {"10.0.0.1:5", "203.0.113.9", "https", "203.0.113.9", true}, // which a proxy that is named must not do
 		"proxies only":                      {"10.0.0.1:5", "10.0.0.3, 10.0.0.2", "https, http", "10.0.0.3", true},
 		"no address at all":                 {"10.0.0.1:5", "unknown", "https", "10.0.0.1", true},
 		"no address on the way":             {"10.0.0.1:5", "198.51.100.1, unknown, 10.0.0.2", "https, http, http", "10.0.0.2", false},

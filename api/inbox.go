@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -46,7 +47,7 @@ func (s *Server) GetInbox(ec echo.Context, params GetInboxParams) error {
 		wait = c.waitUntil(until)
 	}
 	err = s.readBatch(c, in, b, limit)
-	if err == nil && b.empty() && wait > 0 {
+	if err == nil && b.silent(wantsText(c.Request())) && wait > 0 {
 		if err = s.live.begin(c.who.User.ID); err == nil {
 			b.release()
 			return s.park(c, in, wait, func(c *call, why poller.Wake) (bool, error) { return s.wokenInbox(c, in, limit, why) })
@@ -86,16 +87,25 @@ func (s *Server) readInbox(c *call, in *poller.Inbox, limit int, last bool) (ans
 	b := inboxBatches.Get().(*inboxBuffer)
 	defer b.release()
 	err = s.readBatch(c, in, b, limit)
-	if b.empty() && !last {
+	if b.silent(wantsText(c.Request())) && !last {
 		return false, err
 	}
 	return true, s.answerInbox(c, in, b, nil)
 }
 
-// readBatch reads what a page has room for.
+// readBatch reads what a page has room for. Events that do not fit come with the
+// next page, receipts that do not are lost to its reader: so these go before all
+// events but one.
 func (s *Server) readBatch(c *call, in *poller.Inbox, b *inboxBuffer, limit int) error {
 	if form := c.inboxForm(); form.most > 0 {
-		return in.ReadFitting(c.ctx, &b.InboxBatch, limit, form.meter(s))
+		receipts := func() int {
+			if form.text {
+				return 0
+			}
+			all, _ := b.appendReceipts(nil, form.compact, math.MaxInt, c.who.User.ID)
+			return len(all)
+		}
+		return in.ReadFitting(c.ctx, &b.InboxBatch, limit, form.meter(s, receipts))
 	}
 	return in.Read(c.ctx, &b.InboxBatch, limit, store.MaxPageBytes, false)
 }
@@ -215,6 +225,11 @@ var inboxBatches = sync.Pool{New: func() any { return new(inboxBuffer) }}
 
 func (b *inboxBuffer) empty() bool { return len(b.Events) == 0 && len(b.Receipts) == 0 }
 
+// silent reports whether an answer would show nothing: lines have no receipts.
+func (b *inboxBuffer) silent(text bool) bool {
+	return len(b.Events) == 0 && (text || len(b.Receipts) == 0)
+}
+
 func (b *inboxBuffer) release() {
 	if cap(b.body) > maxPooledPage {
 		return
@@ -259,6 +274,7 @@ func (s *Server) answerInbox(c *call, in *poller.Inbox, b *inboxBuffer, snapshot
 		b.body = append(b.body, `,"truncated":true`...)
 	}
 	if snapshot != nil {
+		room = 0 // a bound of its own
 		if most := c.room(len(`,"snapshot":}`)); most > 0 {
 			room = most - len(b.body)
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"testing"
 
 	"holdline/internal/testdb"
@@ -200,5 +201,108 @@ func TestInboxHasNoReceiptsOfLargeGroups(t *testing.T) {
 		if o.receiptOf(small, bob).ReadSeq != 1 || o.receiptOf(c, bob) != (InboxReceipt{}) {
 			t.Errorf("%s: %+v", name, o.receipts)
 		}
+	}
+}
+
+// Events can wait for the next page, receipts cannot: what fits beside one event
+// is not left out for the sake of others.
+func TestInboxReceiptsAreNotCrowdedOutByEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ann, bob := w.signUp("ann"), w.signUp("bob")
+	c := w.group(ann, "bob").Id
+	for _, form := range []string{"", "&compact=1"} {
+		d := w.connect(ann, "start")
+		d.drain("")
+		var last int64
+		for n := range 40 {
+			last = w.send(bob, c, fmt.Sprint(form, n), "hello").Seq
+		}
+		w.ack(bob, Acks{Read: Watermarks{c: last}})
+		for {
+			page := d.poll("&max_bytes=1200" + form)
+			if page.Truncated {
+				t.Errorf("%q: receipts are left out beside %d events", form, len(page.Events))
+			}
+			if !page.More {
+				break
+			}
+		}
+		if r := d.receiptOf(c, bob); r.ReadSeq != last {
+			t.Errorf("%q: in the end %+v, which is %d", form, r, last)
+		}
+	}
+}
+
+// Somebody who hides what they read, or shows it again, is heeded at once, whatever
+// the server has told of them a moment ago.
+func TestInboxReceiptsHideAndShowFromNowOn(t *testing.T) {
+	t.Parallel()
+	w, _ := newNode(t, openSQLite(t, testdb.SQLite(t)), slowSweep, nil)
+	ann, bob := w.signUp("ann"), w.signUp("bob")
+	c := w.group(ann, "bob").Id
+	w.send(ann, c, "1", "hello") // 2
+	d := w.connect(ann, "start")
+	w.ack(bob, Acks{Read: Watermarks{c: 2}})
+	d.until("the receipt", func() bool { return d.receiptOf(c, bob).ReadSeq == 2 })
+	w.showReadReceipts(bob, false)
+	page := w.inbox(ann, "?from=start")
+	if len(page.Receipts) != 1 || len(page.Snapshot.Receipts) != 1 {
+		t.Fatalf("%+v %+v", page.Receipts, page.Snapshot.Receipts)
+	}
+	for _, r := range append(page.Receipts, page.Snapshot.Receipts...) {
+		if r.DeliveredSeq != 2 || r.ReadSeq != 0 || !r.ReadAt.IsZero() {
+			t.Errorf("ann is told %+v", r)
+		}
+	}
+	own := w.inbox(bob, "?from=start")
+	if len(own.Receipts) != 1 || own.Receipts[0].ReadSeq != 2 {
+		t.Errorf("bob is told %+v", own.Receipts)
+	}
+	w.showReadReceipts(bob, true)
+	if r := w.connect(ann, "start").receiptOf(c, bob); r.ReadSeq != 2 { // nor does it go back in one answer
+		t.Errorf("shown again: %+v", r)
+	}
+}
+
+// What moves while somebody catches up in small pages comes in the end, once,
+// and not with each page in the place of events.
+func TestInboxReceiptsDoNotSlowACatchUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ann := w.signUp("ann")
+	handles := []string{"bob", "cat", "dan", "eve"}
+	var others []account
+	for _, handle := range handles {
+		others = append(others, w.signUp(handle))
+	}
+	c := w.group(ann, handles...).Id
+	d := w.connect(ann, "start")
+	d.drain("")
+	var last int64
+	for n := range 40 {
+		last = w.send(others[0], c, fmt.Sprint(n), "hello").Seq
+	}
+	d.poll("&max_bytes=1200")
+	for _, o := range others {
+		w.ack(o, Acks{Read: Watermarks{c: last}})
+	}
+	receipts := 0
+	for {
+		page := d.poll("&max_bytes=1200")
+		if page.Truncated || len(page.Events) == 1 && d.has(c) < last {
+			t.Errorf("a page of %d events up to %d, and %d receipts; truncated: %v", len(page.Events), d.has(c), len(page.Receipts), page.Truncated)
+		}
+		if receipts += len(page.Receipts); len(page.Events)+len(page.Receipts) == 0 {
+			break
+		}
+	}
+	for _, o := range others {
+		if d.receiptOf(c, o).ReadSeq != last {
+			t.Errorf("of %s: %+v", o.User.Handle, d.receiptOf(c, o))
+		}
+	}
+	if d.has(c) != last || receipts != len(others) {
+		t.Errorf("events up to %d of %d, %d receipts", d.has(c), last, receipts)
 	}
 }

@@ -178,3 +178,34 @@ func TestInboxesCountAmongWhatAUserHolds(t *testing.T) {
 	w.waiting(2)
 	d.poll("&wait=1") // the place is free again
 }
+
+// A text reader is shown no receipts, so none ends its wait.
+func TestInboxReceiptsDoNotWakeThoseWhoReadText(t *testing.T) {
+	t.Parallel()
+	w, _ := newNode(t, openSQLite(t, testdb.SQLite(t)), slowSweep, nil)
+	ann, bob := w.signUp("ann"), w.signUp("bob")
+	c := w.group(ann, "bob").Id
+	w.send(ann, c, "1", "hello") // 2
+	d := w.connect(ann, "start")
+	d.drain("")
+	got := make(chan answer, 1)
+	go func() {
+		got <- w.do(request{method: "GET", path: "/v1/inbox?wait=50&cursor=" + d.cursor, token: ann.Token, header: map[string]string{"Accept": "text/plain"}})
+	}()
+	w.waiting(1)
+	w.ack(bob, Acks{Read: Watermarks{c: 2}})
+	d.until("the receipt", func() bool { return d.receiptOf(c, bob).ReadSeq == 2 })
+	w.send(bob, c, "1", "here I am") // 3
+	if a := <-got; a.status != 200 || !strings.Contains(string(a.body), "here I am") {
+		t.Errorf("%d %q", a.status, a.body)
+	}
+	d.until("the message", func() bool { return d.has(c) == 3 })
+	cursor := d.cursor
+	w.ack(bob, Acks{Read: Watermarks{c: 3}})
+	d.until("the next", func() bool { return d.receiptOf(c, bob).ReadSeq == 3 })
+	before := time.Now()
+	a := w.do(request{method: "GET", path: "/v1/inbox?wait=1&cursor=" + cursor, token: ann.Token, header: map[string]string{"Accept": "text/plain"}})
+	if a.status != 200 || len(a.body) > 0 || time.Since(before) < time.Second/2 {
+		t.Errorf("%d %q after %v", a.status, a.body, time.Since(before))
+	}
+}

@@ -866,7 +866,8 @@ type ListEventsParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
@@ -900,7 +901,8 @@ type ListMessagesParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 }
@@ -927,7 +929,8 @@ type StreamEventsParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
@@ -958,7 +961,8 @@ type GetInboxParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 
@@ -996,7 +1000,8 @@ type StreamInboxParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty,omitzero"`
 

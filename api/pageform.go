@@ -145,13 +145,14 @@ func (f *pageForm) cost(b []byte) int {
 	return len(quoted) - len(`""`)
 }
 
-// meter decides which events a page takes: those that fit together, and the
-// first in any case, which is cut.
-func (f *pageForm) meter(s *Server) func(poller.Frame, store.ID) bool {
+// meter decides which events a page takes: those that fit together and with what
+// stands beside them, which it asks for when it has come to the second; and the first in
+// any case, which is cut.
+func (f *pageForm) meter(s *Server, beside func() int) func(poller.Frame, store.ID) bool {
 	ahead := *f
 	ahead.scratch = nil
 	var buf []byte
-	used := 0
+	used, others := 0, -1
 	return func(e poller.Frame, conversation store.ID) bool {
 		told := ahead.told
 		buf = ahead.append(s, buf[:0], e, conversation)
@@ -160,7 +161,10 @@ func (f *pageForm) meter(s *Server) func(poller.Frame, store.ID) bool {
 			if !f.text {
 				size++ // the comma
 			}
-			if used+size > f.most {
+			if others < 0 {
+				others = beside()
+			}
+			if used+size+others > f.most {
 				ahead.told = told
 				return false
 			}

@@ -41,3 +41,22 @@ func TestSnapshotIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// A snapshot lists what the list of conversations does, on a page as on a stream.
+func TestSnapshotListsAsManyAsTheList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ann := longLast(w, 80)
+	var list ConversationList
+	w.must(200, request{method: "GET", path: "/v1/conversations?limit=1000", token: ann.Token}, &list)
+	page := w.inbox(ann, "").Snapshot
+	var streamed InboxSnapshot
+	f := w.inboxStream(ann.Token, "", nil).must()
+	must(t, json.Unmarshal([]byte(f.data), &streamed))
+	for form, s := range map[string]InboxSnapshot{"page": page, "stream": streamed} {
+		if len(s.Conversations) != len(list.Conversations) || s.More != list.More || s.Next != list.Next {
+			t.Errorf("on a %s %d conversations, more: %v, next %q; the list has %d, %v, %q", form,
+				len(s.Conversations), s.More, s.Next, len(list.Conversations), list.More, list.Next)
+		}
+	}
+}

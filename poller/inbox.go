@@ -152,6 +152,9 @@ func (i *Inbox) Watch(o Watch) {
 	if i.p.waiters.add(&i.waiter) {
 		i.raise(WakeShutdown)
 	}
+	if i.p.Epoch() != i.codec.epoch {
+		i.raise(WakeReset) // it was not among those who were told
+	}
 }
 
 // owe marks a conversation as having something to give.

@@ -140,24 +140,33 @@ func FuzzInboxCursor(f *testing.F) {
 func TestReceiptsDoNotGoBack(t *testing.T) {
 	var b receiptBook
 	b.init()
+	b.restart("k7q")
 	move := func(delivered, read, stamp int64) *store.WatermarkMove {
 		return &store.WatermarkMove{ConversationID: 1, UserID: 2, DeliveredSeq: delivered, ReadSeq: read, Stamp: stamp}
 	}
-	early := b.note(move(5, 3, 10))
-	late, news := b.tell(move(6, 3, 11), true)
+	early := b.note(move(5, 3, 10), "k7q")
+	late, news := b.tell(move(6, 3, 11), "k7q", true)
 	if !news || late.delivered != 6 {
 		t.Errorf("the later one: %+v, news %v", late, news)
 	}
-	if again := b.note(move(5, 3, 10)); again != late {
+	if again := b.note(move(5, 3, 10), "k7q"); again != late {
 		t.Errorf("the earlier one is told as %+v", again)
 	}
 	if b.newest(early) != late {
 		t.Errorf("what had been read earlier is given as %+v", b.newest(early))
 	}
-	if _, news := b.tell(move(6, 3, 11), true); news {
+	if _, news := b.tell(move(6, 3, 11), "k7q", true); news {
 		t.Error("the same one is news again")
 	}
-	if hidden, news := b.tell(move(6, 3, 12), true); !news || hidden.stamp != 12 {
+	if hidden, news := b.tell(move(6, 3, 12), "k7q", true); !news || hidden.stamp != 12 {
 		t.Errorf("one with a later stamp: %+v, news %v", hidden, news)
+	}
+	b.restart("zzz")
+	if gone, _ := b.tell(move(7, 3, 13), "k7q", true); gone != nil {
+		t.Errorf("one of an epoch that is over is told: %+v", gone)
+	}
+	b.note(move(7, 3, 13), "k7q")
+	if fresh := b.note(move(4, 3, 9), "zzz"); fresh.delivered != 4 {
+		t.Errorf("one of the new epoch gives way to %+v", fresh)
 	}
 }

@@ -22,6 +22,7 @@ type inboxes struct {
 	p *Poller
 
 	mu    sync.RWMutex
+	epoch string // of the log that the interests are of
 	users map[store.ID]*inboxUser
 	// idle are the users without an open inbox, since when: who polls comes back
 	// at once, and is to find their interests as they are.
@@ -126,6 +127,27 @@ func (in *inboxes) forget() {
 	in.leave(gone...)
 }
 
+// restart forgets what was known of the log in another epoch: who was in what,
+// how far everybody was, and what was to be looked at. Those who follow it are
+// reset. It precedes the epoch that cursors carry: no inbox of the new one has
+// found anything of the old.
+func (in *inboxes) restart(epoch string, closed int64) {
+	in.queueMu.Lock()
+	in.queue = nil
+	clear(in.hinted)
+	clear(in.moved)
+	in.queueMu.Unlock()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.epoch = epoch
+	for _, u := range in.users {
+		u.interests, u.loaded = nil, false
+	}
+	in.interests.init()
+	in.receipts.restart(epoch)
+	in.closed.Store(closed)
+}
+
 // renew makes sure that the interests know whatever a cursor has gone past, or
 // begins behind, which may be more than this node's sweep has seen.
 func (in *inboxes) renew(ctx context.Context, u *inboxUser, stamp int64) error {
@@ -139,30 +161,43 @@ func (in *inboxes) renew(ctx context.Context, u *inboxUser, stamp int64) error {
 func (in *inboxes) load(ctx context.Context, u *inboxUser, again bool) error {
 	u.loading.Lock()
 	defer u.loading.Unlock()
-	passed, wanted := in.passedBefore(u, again)
-	if !wanted {
-		return nil
+	for {
+		passed, epoch, wanted := in.passedBefore(u, again)
+		if !wanted {
+			return nil
+		}
+		found, err := in.p.log.Interests(ctx, u.id)
+		if err != nil {
+			return err
+		}
+		if over, err := in.loadedAs(u, found, passed, epoch); over {
+			return err
+		}
 	}
-	found, err := in.p.log.Interests(ctx, u.id)
-	if err != nil {
-		return err
-	}
+}
+
+// loadedAs takes what was found of a user's interests; over is false when the
+// epoch has changed meanwhile, and they have to be read again.
+func (in *inboxes) loadedAs(u *inboxUser, found []store.Interest, passed map[store.ID]bool, epoch string) (over bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.users[u.id] != u {
-		return nil // forgotten meanwhile
+	switch {
+	case in.epoch != epoch:
+		return false, nil
+	case in.users[u.id] != u:
+		return true, nil // forgotten meanwhile
 	}
 	u.loaded = true
-	return in.replace(u, found, passed)
+	return true, in.replace(u, found, passed)
 }
 
 // passedBefore returns the conversations whose ends have been passed; wanted is
 // false when a user's interests need not be read.
-func (in *inboxes) passedBefore(u *inboxUser, again bool) (passed map[store.ID]bool, wanted bool) {
+func (in *inboxes) passedBefore(u *inboxUser, again bool) (passed map[store.ID]bool, epoch string, wanted bool) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
 	if u.loaded && !again {
-		return nil, false
+		return nil, in.epoch, false
 	}
 	passed = make(map[store.ID]bool)
 	for n := range u.interests {
@@ -170,7 +205,7 @@ func (in *inboxes) passedBefore(u *inboxUser, again bool) (passed map[store.ID]b
 			passed[in.all[it.number].conversation] = true
 		}
 	}
-	return passed, true
+	return passed, in.epoch, true
 }
 
 // interest returns a user's interest in a conversation, an ended one too.

@@ -164,9 +164,10 @@ func (u *inboxUser) owe(h store.Head) {
 func (in *inboxes) readMoves(conversations []store.ID) {
 	ctx, cancel := context.WithTimeout(in.p.ctx, readTimeout)
 	defer cancel()
+	epoch := in.p.Epoch()
 	moves, err := in.p.log.MovesIn(ctx, conversations, in.closed.Load())
 	if err == nil {
-		err = in.deliverMoves(ctx, moves, false)
+		err = in.deliverMoves(ctx, moves, epoch, false)
 	}
 	if err != nil && in.p.ctx.Err() == nil {
 		in.p.logger.Warn("poller: reading receipts failed; they come with the next sweep", "error", err)
@@ -174,9 +175,9 @@ func (in *inboxes) readMoves(conversations []store.ID) {
 }
 
 // deliverMoves hands moves to the inboxes of the conversations' members, but for
-// conversations too large to name people. What was told before is told again
-// only if again: somebody's interests may be newer.
-func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove, again bool) error {
+// conversations too large to name people. epoch is the one before they were read.
+// What was told before is told again only if again: somebody's interests may be newer.
+func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove, epoch string, again bool) error {
 	var conversations []store.ID
 	for i := range moves {
 		if in.wanted(moves[i].ConversationID) {
@@ -201,8 +202,8 @@ func (in *inboxes) deliverMoves(ctx context.Context, moves []store.WatermarkMove
 		if !named[m.ConversationID] {
 			continue
 		}
-		r, news := in.receipts.tell(m, true)
-		if !news && !again {
+		r, news := in.receipts.tell(m, epoch, true)
+		if r == nil || !news && !again {
 			continue
 		}
 		for _, number := range in.followers(m.ConversationID) {
@@ -238,7 +239,7 @@ func (in *inboxes) swept(ctx context.Context, heads []store.Head, closed int64, 
 			}
 			in.mark(heads)
 		}
-		if err := in.deliverMoves(ctx, changes.Moves, true); err != nil {
+		if err := in.deliverMoves(ctx, changes.Moves, in.p.Epoch(), true); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ func (i *Inbox) Read(ctx context.Context, b *InboxBatch, maxEvents, maxBytes int
 
 // ReadFitting is Read where fit decides how much is given: it is asked of each
 // event in turn, and the first that it refuses is the next to be read of its
-// conversation. It must take the first of all.
+// conversation. It must take the first of all. The receipts are in b before it is asked.
 func (i *Inbox) ReadFitting(ctx context.Context, b *InboxBatch, maxEvents int, fit func(Frame, store.ID) bool) error {
 	return i.read(ctx, &inboxOut{batch: b, events: maxEvents, bytes: 1, fit: fit})
 }
@@ -33,6 +33,9 @@ func (i *Inbox) read(ctx context.Context, out *inboxOut) error {
 		i.settle()
 	}
 	for {
+		if out.fit != nil && len(out.batch.Events) > 0 {
+			return nil // no receipt comes behind an event
+		}
 		if i.scan != nil {
 			done, err := i.scan.read(ctx, i, out)
 			if err != nil || !done {
@@ -144,7 +147,7 @@ func (i *Inbox) takeReceipts(ctx context.Context, out *inboxOut) error {
 func (i *Inbox) Showed(moves []store.WatermarkMove) {
 	for m := range moves {
 		if moves[m].Stamp > i.receiptsSince() { // of those before no receipt comes
-			i.p.inboxes.receipts.note(&moves[m])
+			i.p.inboxes.receipts.note(&moves[m], i.codec.epoch)
 		}
 	}
 }
@@ -170,7 +173,7 @@ func (i *Inbox) receiptsSince() int64 {
 func (i *Inbox) readReceipts(ctx context.Context, out *inboxOut) error {
 	moves, err := i.p.log.MovesFor(ctx, i.user, i.receiptsSince())
 	for m := range moves {
-		out.batch.Receipts = append(out.batch.Receipts, i.p.inboxes.receipts.note(&moves[m]))
+		out.batch.Receipts = append(out.batch.Receipts, i.p.inboxes.receipts.note(&moves[m], i.codec.epoch))
 	}
 	return err
 }

@@ -14,6 +14,7 @@ type Receipt struct {
 	receiptKey
 	delivered, read int64
 	stamp           int64
+	hidden          bool   // what they have read is shown to nobody else
 	shown, own      []byte // JSON; own is for the member's own inboxes
 }
 
@@ -25,6 +26,7 @@ type receiptKey struct{ conversation, user store.ID }
 // nobody is to see one go back.
 type receiptBook struct {
 	mu     sync.Mutex
+	epoch  string // of the log that they are of
 	latest map[receiptKey]notedReceipt
 }
 
@@ -39,26 +41,48 @@ const bookAge = 2 * readTimeout
 
 func (b *receiptBook) init() { b.latest = make(map[receiptKey]notedReceipt) }
 
-// note returns the receipt of a move, or a later one that is known.
-func (b *receiptBook) note(m *store.WatermarkMove) *Receipt {
-	r, _ := b.tell(m, false)
-	return r
+// restart forgets everything: what was far in another epoch may be gone.
+func (b *receiptBook) restart(epoch string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.epoch = epoch
+	clear(b.latest)
+}
+
+// note returns the receipt of a move, or a later one that is known. A move that
+// was read in another epoch is not kept.
+func (b *receiptBook) note(m *store.WatermarkMove, epoch string) *Receipt {
+	if r, _ := b.tell(m, epoch, false); r != nil {
+		return r
+	}
+	return newReceipt(m)
 }
 
 // tell is note for a receipt that goes to all inboxes now, if all; news is
-// false when the same one did before.
-func (b *receiptBook) tell(m *store.WatermarkMove, all bool) (r *Receipt, news bool) {
+// false when the same one did before. There is none for a move of another epoch.
+func (b *receiptBook) tell(m *store.WatermarkMove, epoch string, all bool) (r *Receipt, news bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if epoch != b.epoch {
+		return nil, false
+	}
 	key := receiptKey{m.ConversationID, m.UserID}
 	known, ok := b.latest[key]
-	if !ok || m.DeliveredSeq > known.delivered || m.ReadSeq > known.read || m.Stamp > known.stamp {
+	if !ok || m.DeliveredSeq > known.delivered || m.ReadSeq > known.read || m.Stamp > known.stamp || known.changed(m, all) {
 		known = notedReceipt{Receipt: newReceipt(m)}
 	}
 	news = !known.told
 	known.at, known.told = time.Now(), known.told || all
 	b.latest[key] = known
 	return known.Receipt, news
+}
+
+// changed reports whether the same move is now one of somebody who has begun to
+// hide what they read, or who shows it again. What is told to all may have been
+// read a while ago: then only the hiding is believed.
+func (r *Receipt) changed(m *store.WatermarkMove, all bool) bool {
+	same := m.DeliveredSeq == r.delivered && m.ReadSeq == r.read && m.Stamp == r.stamp
+	return same && m.ReadHidden != r.hidden && (m.ReadHidden || !all)
 }
 
 // newest returns the latest that is known in a receipt's place.
@@ -83,7 +107,7 @@ func (b *receiptBook) forget() {
 }
 
 func newReceipt(m *store.WatermarkMove) *Receipt {
-	r := &Receipt{receiptKey: receiptKey{m.ConversationID, m.UserID}, delivered: m.DeliveredSeq, read: m.ReadSeq, stamp: m.Stamp}
+	r := &Receipt{receiptKey: receiptKey{m.ConversationID, m.UserID}, delivered: m.DeliveredSeq, read: m.ReadSeq, stamp: m.Stamp, hidden: m.ReadHidden}
 	r.own = appendReceipt(nil, m, true)
 	if r.shown = r.own; m.ReadHidden {
 		r.shown = appendReceipt(nil, m, false)

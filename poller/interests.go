@@ -71,7 +71,11 @@ func (p *packedInterest) is(bit uint64) bool { return p.bits()&bit != 0 }
 
 func (p *packedInterest) mark(bit uint64) { p.set(p.bits() | bit) }
 
-func (t *interests) init() { t.byID = make(map[store.ID]uint32) }
+// init begins without conversations. The users keep their numbers.
+func (t *interests) init() {
+	t.byID = make(map[store.ID]uint32)
+	t.all, t.unused = nil, nil
+}
 
 // enter gives a user a number.
 func (t *interests) enter(u *inboxUser) {

@@ -30,7 +30,7 @@ func (s *sweeper) begin(ctx context.Context) error {
 		return err
 	}
 	s.since = c.Closed
-	s.p.inboxes.closed.Store(c.Closed)
+	s.p.inboxes.restart(c.Epoch, c.Closed)
 	s.p.topics.renew(c.Epoch)
 	s.sweptAt.Store(at)
 	return nil
@@ -97,10 +97,10 @@ func (s *sweeper) sweep() {
 	s.since = c.Closed
 	if c.Epoch != s.p.topics.currentEpoch() {
 		s.p.logger.Warn("poller: the database has a new epoch; every reader starts over", "epoch", c.Epoch)
+		s.p.inboxes.restart(c.Epoch, c.Closed)
 		s.p.topics.renew(c.Epoch)
 		s.p.pages.clear()
 		s.p.waiters.reset()
-		s.p.inboxes.closed.Store(c.Closed)
 	}
 	for _, r := range c.Revocations {
 		s.p.Revoke(r.UserID, r.SessionID)

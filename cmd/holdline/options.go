@@ -15,7 +15,7 @@ import (
 
 type httpFlags struct {
 	Listen            string         `setting:"" group:"http" default:"127.0.0.1:8080" help:"Address and port to listen at; :8080 is all addresses, port 0 takes a free one."`
-	TrustedProxies    []addressRange `setting:"" group:"http" placeholder:"RANGE" help:"Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, like 10.0.0.0/8, separated by commas. None by default."`
+	TrustedProxies    []addressRange `setting:"" group:"http" placeholder:"RANGE" help:"Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, like 10.0.0.0/8, separated by commas. Each must set or add to both, and nobody else may send from these addresses. None by default."`
 	ReadHeaderTimeout time.Duration  `setting:"" group:"http" default:"10s" min:"100ms" max:"5m" help:"How long a client may take to send a request's headers."`
 	BodyTimeout       time.Duration  `setting:"" group:"http" default:"10s" min:"100ms" max:"10m" help:"How long a client may take to send a request's body; then 408."`
 	RequestTimeout    time.Duration  `setting:"" group:"http" default:"30s" min:"100ms" max:"10m" help:"How long a call that does not wait may take in the database; then 503."`
@@ -42,7 +42,7 @@ type limitFlags struct {
 	MaxQueuedPerSender int      `setting:"" group:"limits" default:"256" min:"1" max:"1000000" help:"How many of them one user may have."`
 	MaxWaitingPerUser  int      `setting:"" group:"limits" default:"200" min:"1" max:"1000000" help:"How many streams and waiting polls one user may have open; then 429, or on a stream event: end."`
 
-	MaxSignupsPerAddress int `setting:"" group:"limits" default:"100" min:"1" max:"1000000" help:"How many accounts may be made from one address, in IPv6 from one /64, within an hour; then 429. Behind a reverse proxy name it in --trusted-proxies, or all clients are one address."`
+	MaxSignupsPerAddress int `setting:"" group:"limits" default:"100" min:"1" max:"1000000" help:"How many sign-ups one address, in IPv6 one /64, may make at once; then 429. They come back one by one, all within an hour. Behind a reverse proxy name it in --trusted-proxies, or all clients are one address."`
 }
 
 func (s *serveCmd) storeOptions(log *slog.Logger) store.Options {

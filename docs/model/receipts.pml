@@ -15,7 +15,7 @@
  * The sweep: read closed; in a later statement the moves; hand them over; only then publish closed as K. The inbox: a scan reads T1 = closed,
  * and receipts above T in a later statement, before it gives anything; then T = T1. A Read looks at K, then gives the receipts that wait;
  * T takes that K at the next Read. A cursor goes out behind the receipts of its Read. In the middle of a scan it says (T, T1): the receipts
- * up to T1 came before. The connection may break CUTS times: what is on its way is lost; the client keeps what it knows and returns
+ * up to T1 came before, and such a scan may leave the others to the one that follows. The connection may break CUTS times: what is on its way is lost; the client keeps what it knows and returns
  * with its last cursor, to the same node or to one whose K is anything up to closed.
  *
  * With SNAPSHOT a client that has no cursor yet makes a first connect: T is closed as it is (from=now) or 0 (from=start), T1 is read, then
@@ -193,6 +193,11 @@ end:	do
 #else
 	:: d_step { scan && !fresh && step == 0 -> if :: !resumed -> T1 = closed; if :: T1 <= T -> T1 = 0 :: else fi :: else fi; lost = 1; step = 1 }
 	:: d_step { scan && step == 1 && !lost && !WAITING -> step = 2 }
+	/* A small page of a resumed scan leaves them to the scan that follows. */
+	:: d_step { scan && !fresh && step == 0 && resumed -> lost = 1; step = 2 }
+#endif
+#ifdef LEAVEALL                 /* control: one that is not resumed does so too */
+	:: d_step { scan && !fresh && step == 0 && !resumed -> T1 = closed; if :: T1 <= T -> T1 = 0 :: else fi; lost = 1; step = 2 }
 #endif
 	:: d_step { scan && step == 2 -> step = 0; if :: T1 > 0 -> T = T1; T1 = 0; since = T :: else fi; scan = resumed; resumed = 0 }
 	/* A Read of what is owed. */

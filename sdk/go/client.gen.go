@@ -873,7 +873,8 @@ type ListEventsParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes *MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty"`
 
@@ -907,7 +908,8 @@ type ListMessagesParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes *MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty"`
 }
@@ -934,7 +936,8 @@ type StreamEventsParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes *MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty"`
 
@@ -965,7 +968,8 @@ type GetInboxParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes *MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty"`
 
@@ -1003,7 +1007,8 @@ type StreamInboxParams struct {
 	// MaxBytes No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
 	// fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
 	// whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-	// An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+	// On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+	// when they next move. A snapshot lists fewer conversations.
 	// 640 is enough for this to hold of every event, so less is refused.
 	MaxBytes *MaxBytes `form:"max_bytes,omitempty" json:"max_bytes,omitempty"`
 
@@ -1717,8 +1722,8 @@ type ClientInterface interface {
 	// CreateUserWithBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-	// it is 429 `rate_limited` with `Retry-After`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+	// once unless configured otherwise, which come back one by one, all within an hour.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1728,8 +1733,8 @@ type ClientInterface interface {
 	// CreateUser Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-	// it is 429 `rate_limited` with `Retry-After`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+	// once unless configured otherwise, which come back one by one, all within an hour.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1739,8 +1744,8 @@ type ClientInterface interface {
 	// CreateUserWithFormdataBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-	// it is 429 `rate_limited` with `Retry-After`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+	// once unless configured otherwise, which come back one by one, all within an hour.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
@@ -1750,8 +1755,8 @@ type ClientInterface interface {
 	// CreateUserWithTextBody Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-	// it is 429 `rate_limited` with `Retry-After`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+	// once unless configured otherwise, which come back one by one, all within an hour.
 	//
 	// Takes a body of the `text/plain` content type.
 	//
@@ -2811,8 +2816,8 @@ func (c *Calls) FindUsers(ctx context.Context, params *FindUsersParams, reqEdito
 // CreateUserWithBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-// it is 429 `rate_limited` with `Retry-After`.
+// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+// once unless configured otherwise, which come back one by one, all within an hour.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2832,8 +2837,8 @@ func (c *Calls) CreateUserWithBody(ctx context.Context, contentType string, body
 // CreateUser Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-// it is 429 `rate_limited` with `Retry-After`.
+// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+// once unless configured otherwise, which come back one by one, all within an hour.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2853,8 +2858,8 @@ func (c *Calls) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, 
 // CreateUserWithFormdataBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-// it is 429 `rate_limited` with `Retry-After`.
+// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+// once unless configured otherwise, which come back one by one, all within an hour.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
@@ -2874,8 +2879,8 @@ func (c *Calls) CreateUserWithFormdataBody(ctx context.Context, body CreateUserF
 // CreateUserWithTextBody Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-// it is 429 `rate_limited` with `Retry-After`.
+// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+// once unless configured otherwise, which come back one by one, all within an hour.
 //
 // Takes a body of the `text/plain` content type.
 //
@@ -5348,8 +5353,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-	// it is 429 `rate_limited` with `Retry-After`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+	// once unless configured otherwise, which come back one by one, all within an hour.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5359,8 +5364,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-	// it is 429 `rate_limited` with `Retry-After`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+	// once unless configured otherwise, which come back one by one, all within an hour.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5370,8 +5375,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithFormdataBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-	// it is 429 `rate_limited` with `Retry-After`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+	// once unless configured otherwise, which come back one by one, all within an hour.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5381,8 +5386,8 @@ type ClientWithResponsesInterface interface {
 	// CreateUserWithTextBodyWithResponse Sign up
 	//
 	// Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-	// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-	// it is 429 `rate_limited` with `Retry-After`.
+	// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+	// once unless configured otherwise, which come back one by one, all within an hour.
 	//
 	// Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -9214,8 +9219,8 @@ func (c *ClientWithResponses) FindUsersWithResponse(ctx context.Context, params 
 // CreateUserWithBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-// it is 429 `rate_limited` with `Retry-After`.
+// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+// once unless configured otherwise, which come back one by one, all within an hour.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9231,8 +9236,8 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 // CreateUserWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-// it is 429 `rate_limited` with `Retry-After`.
+// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+// once unless configured otherwise, which come back one by one, all within an hour.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9248,8 +9253,8 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body C
 // CreateUserWithFormdataBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-// it is 429 `rate_limited` with `Retry-After`.
+// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+// once unless configured otherwise, which come back one by one, all within an hour.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9265,8 +9270,8 @@ func (c *ClientWithResponses) CreateUserWithFormdataBodyWithResponse(ctx context
 // CreateUserWithTextBodyWithResponse Sign up
 //
 // Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-// when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-// it is 429 `rate_limited` with `Retry-After`.
+// when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+// once unless configured otherwise, which come back one by one, all within an hour.
 //
 // Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -20,8 +20,8 @@ export interface paths {
         /**
          * Sign up
          * @description Makes an account and its first session. Whether anybody may sign up is told by `sign_up` in `GET /v1/server`;
-         *     when it is `closed` the answer is 403 `signup_closed`. After many accounts from one address, 100 within an hour unless configured otherwise,
-         *     it is 429 `rate_limited` with `Retry-After`.
+         *     when it is `closed` the answer is 403 `signup_closed`. After many from one address it is 429 `rate_limited` with `Retry-After`: 100 at
+         *     once unless configured otherwise, which come back one by one, all within an hour.
          */
         post: operations["createUser"];
         delete?: never;
@@ -1420,7 +1420,8 @@ export interface components {
          * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
          *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
          *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-         *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+         *     On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+         *     when they next move. A snapshot lists fewer conversations.
          *     640 is enough for this to hold of every event, so less is refused.
          * @example 2048
          */
@@ -2286,7 +2287,8 @@ export interface operations {
                  * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
                  *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
                  *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+                 *     when they next move. A snapshot lists fewer conversations.
                  *     640 is enough for this to hold of every event, so less is refused.
                  * @example 2048
                  */
@@ -2539,7 +2541,8 @@ export interface operations {
                  * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
                  *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
                  *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+                 *     when they next move. A snapshot lists fewer conversations.
                  *     640 is enough for this to hold of every event, so less is refused.
                  * @example 2048
                  */
@@ -2636,7 +2639,8 @@ export interface operations {
                  * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
                  *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
                  *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+                 *     when they next move. A snapshot lists fewer conversations.
                  *     640 is enough for this to hold of every event, so less is refused.
                  * @example 2048
                  */
@@ -2714,7 +2718,8 @@ export interface operations {
                  * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
                  *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
                  *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+                 *     when they next move. A snapshot lists fewer conversations.
                  *     640 is enough for this to hold of every event, so less is refused.
                  * @example 2048
                  */
@@ -2810,7 +2815,8 @@ export interface operations {
                  * @description No body of a page, and no frame or line of a stream, is longer than so many bytes (before compression); problems are not cut. A page has
                  *     fewer entries then, and `more`. What does not fit by itself comes cut, with `truncated: true`: its text, title or list of members ends early, at a
                  *     whole character or id; `GET …/messages/{seq}` has the whole text. In text/plain a line that was cut ends with a single backslash.
-                 *     An inbox's page leaves out the receipts that do not fit, with `truncated: true` on the page, and a snapshot lists fewer conversations.
+                 *     On an inbox's page receipts go before all events but the first. Those that do not fit are left out, with `truncated: true` on the page, and are told
+                 *     when they next move. A snapshot lists fewer conversations.
                  *     640 is enough for this to hold of every event, so less is refused.
                  * @example 2048
                  */
