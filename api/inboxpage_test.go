@@ -29,7 +29,13 @@ func TestInboxOneEventAtATime(t *testing.T) {
 	d.takePage(&first)
 	for pages, more := 1, first.More; more; pages++ {
 		page := d.poll("&limit=1")
-		if more = page.More; len(page.Events) != 1 || more != (pages < 14) {
+		more = page.More
+		// A mark of what an earlier answer gave may come late, and say more once again.
+		wanted := 1
+		if pages > 14 {
+			wanted = 0
+		}
+		if len(page.Events) != wanted || pages < 14 && !more || pages > 16 {
 			t.Fatalf("page %d: %d events, more %v", pages, len(page.Events), more)
 		}
 	}

@@ -14,15 +14,13 @@ func TestLegacyTabMissesNothingWhileItConnects(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
 	profile := browser.NewProfile(t, Old(false))
-	opened, _ := profile.Open(server.URL + "/legacy")
-	first := &Person{opened, "ann"}
-	first.Until("the door", Visible("door"))
+	first := Arrive(profile, server.URL, "ann")
 	first.Enter("join")
 	bob := server.SignUp("bob")
 	talk := bob.Direct("ann")
 	bob.MustSend(talk, "0", "zero")
 	first.Until("it leads", polls+" > 0 && "+Shows("list", "zero"))
-	opened, _ = profile.Open(server.URL + "/legacy")
+	opened, _ := profile.Open(server.URL + "/legacy")
 	second := &Person{opened, "ann"}
 	second.Until("it follows", Shows("list", "zero"))
 	hold(second, "if (/inbox.t=/.test(url) && !window.snapshot) x.onreadystatechange = function () { if (x.readyState == 4) window.snapshot = does; };")

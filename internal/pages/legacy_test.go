@@ -23,6 +23,17 @@ func arrive(p *browser.Profile, url, handle string) *Person {
 	return b
 }
 
+// annAndBob are a new server's two users, with a conversation. Ann has just signed
+// up in a browser that is old.
+func annAndBob(t *testing.T) (server *harness.Server, ann *Person, bob *harness.Client, talk string) {
+	t.Helper()
+	server = harness.Start(t, harness.Config{NoRace: true})
+	ann = arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
+	ann.Enter("join")
+	bob = server.SignUp("bob")
+	return server, ann, bob, bob.Direct("ann")
+}
+
 // unmarked sees that nothing people wrote has become part of the page.
 func unmarked(b *Person) {
 	b.T.Helper()

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"holdline/internal/browser"
 	"holdline/internal/harness"
 )
 
@@ -36,11 +35,7 @@ func release(p *Person, what string) {
 // What comes while the first page of history is on its way is shown behind it.
 func TestLegacyHistoryMeetsWhatIsLive(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
-	ann.Enter("join")
-	bob := server.SignUp("bob")
-	talk := bob.Direct("ann")
+	_, ann, bob, talk := annAndBob(t)
 	bob.MustSend(talk, "1", "before")
 	ann.Until("it is there", Shows("list", "before"))
 	hold(ann, "if (url.indexOf('/events?') > 0) x.onreadystatechange = function () { if (x.readyState == 4) window.page = does; };")
@@ -59,11 +54,7 @@ func TestLegacyHistoryMeetsWhatIsLive(t *testing.T) {
 // message before its event comes: that is shown all the same, and counted once.
 func TestLegacyCountMeetsWhatIsLive(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
-	ann.Enter("join")
-	bob := server.SignUp("bob")
-	talk := bob.Direct("ann")
+	server, ann, bob, talk := annAndBob(t)
 	bob.MustSend(talk, "0", "zero")
 	ann.Choose("bob")
 	ann.Until("the history", Shows("messages", "zero"))
@@ -95,11 +86,7 @@ func TestLegacyCountMeetsWhatIsLive(t *testing.T) {
 // What becomes visible without the focus is not read.
 func TestLegacyVisibleIsNotLookedAt(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
-	ann.Enter("join")
-	bob := server.SignUp("bob")
-	talk := bob.Direct("ann")
+	_, ann, bob, talk := annAndBob(t)
 	ann.Choose("bob")
 	ann.Until("read", Shows("title", "bob")+" && document.title == 'Holdline'")
 	if err := ann.Eval("window.focused = false, document.hasFocus = function () { return focused; }, window.onblur(), document.onvisibilitychange()", nil); err != nil {

@@ -81,11 +81,7 @@ func TestLegacyEntersOnce(t *testing.T) {
 // that was said or written stays behind, but what is to be sent.
 func TestLegacySessionEnds(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
-	ann.Enter("join")
-	bob := server.SignUp("bob")
-	talk := bob.Direct("ann")
+	server, ann, bob, talk := annAndBob(t)
 	ann.Choose("bob")
 	ann.Write("people", "carla")
 	ann.Write("group", "A surprise for bob")

@@ -77,12 +77,10 @@ func TestLegacyLeavingAsksForAllTabs(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
 	profile := browser.NewProfile(t, Old(false))
-	opened, _ := profile.Open(server.URL + "/legacy")
-	first := &Person{opened, "ann"}
-	first.Until("the door", Visible("door"))
+	first := Arrive(profile, server.URL, "ann")
 	first.Enter("join")
 	server.SignUp("bob").Direct("ann")
-	opened, _ = profile.Open(server.URL + "/legacy")
+	opened, _ := profile.Open(server.URL + "/legacy")
 	second := &Person{opened, "ann"}
 	second.Choose("bob")
 	hold(second, "if (/POST.*messages/.test(url)) { window.post = go; return; }")
@@ -104,9 +102,7 @@ func TestLegacyClosedTabsMessageIsSent(t *testing.T) {
 	t.Parallel()
 	server := harness.Start(t, harness.Config{NoRace: true})
 	profile := browser.NewProfile(t, Old(false))
-	opened, _ := profile.Open(server.URL + "/legacy")
-	first := &Person{opened, "ann"}
-	first.Until("the door", Visible("door"))
+	first := Arrive(profile, server.URL, "ann")
 	first.Enter("join")
 	bob := server.SignUp("bob")
 	talk := bob.Direct("ann")

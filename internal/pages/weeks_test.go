@@ -4,19 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"holdline/internal/browser"
-	"holdline/internal/harness"
 )
 
 // A page that is open for weeks keeps what is shown within bounds, without gaps.
 func TestLegacyOpenForWeeks(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
-	ann := arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
-	ann.Enter("join")
-	bob := server.SignUp("bob")
-	talk := bob.Direct("ann")
+	_, ann, bob, talk := annAndBob(t)
 	ann.Choose("bob")
 	n := 0
 	say := func() {
