@@ -35,13 +35,11 @@ var help = []string{
 
 // input takes a line that a person typed: a command or a message. What it returns is what stays typed.
 func (c *Client) input(line string) (left string) {
-	text, command := strings.CutPrefix(line, "/")
+	text := strings.TrimPrefix(line, "/")
 	switch {
 	case strings.TrimSpace(line) == "":
 		return ""
-	case !command:
-		return c.queue(line)
-	case strings.HasPrefix(text, "/"):
+	case isMessage(line):
 		return c.queue(text)
 	}
 	words, err := split(text)
@@ -53,7 +51,7 @@ func (c *Client) input(line string) (left string) {
 	return ""
 }
 
-// isMessage reports whether a line is to be sent, and no command.
+// isMessage reports whether a line is to be sent, but for a slash that it may begin with, and no command.
 func isMessage(line string) bool {
 	return !strings.HasPrefix(line, "/") || strings.HasPrefix(line, "//")
 }
