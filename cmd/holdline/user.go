@@ -51,13 +51,18 @@ func plain(err error) error {
 	return errors.New(e.Message)
 }
 
-// find looks an account up by handle.
-func find(ctx context.Context, s *store.Store, handle string) (store.User, error) {
-	u, err := s.UserByHandle(ctx, handle)
-	if store.CodeOf(err) == store.CodeNotFound {
-		return u, fmt.Errorf("there is no account %q; \"holdline user list\" lists them", handle)
-	}
-	return u, err
+// withUser is with for an account that there is.
+func (a *accountCmd) withUser(ctx context.Context, c *console, handle string, fn func(*store.Store, store.User) error) error {
+	return a.with(ctx, c, true, func(s *store.Store) error {
+		user, err := s.UserByHandle(ctx, handle)
+		if store.CodeOf(err) == store.CodeNotFound {
+			return fmt.Errorf("there is no account %q; \"holdline user list\" lists them", handle)
+		}
+		if err != nil {
+			return err
+		}
+		return fn(s, user)
+	})
 }
 
 type userAddCmd struct {
@@ -110,15 +115,11 @@ func (u *userPasswdCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	return u.with(ctx, c, true, func(s *store.Store) error {
-		user, err := find(ctx, s, u.Handle)
-		if err != nil {
-			return err
-		}
+	return u.withUser(ctx, c, u.Handle, func(s *store.Store, user store.User) error {
 		if err := s.SetPassword(ctx, user.ID, api.HashPassword(word)); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.out, "Set the password of %s; all sessions have ended.\n", user.Handle)
+		_, err := fmt.Fprintf(c.out, "Set the password of %s; all sessions have ended.\n", user.Handle)
 		return err
 	})
 }
@@ -163,15 +164,11 @@ type userDisableCmd struct {
 
 // Run locks the account.
 func (u *userDisableCmd) Run(ctx context.Context, c *console) error {
-	return u.with(ctx, c, true, func(s *store.Store) error {
-		user, err := find(ctx, s, u.Handle)
-		if err != nil {
-			return err
-		}
+	return u.withUser(ctx, c, u.Handle, func(s *store.Store, user store.User) error {
 		if err := s.DisableUser(ctx, user.ID); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.out, "Disabled %s; all sessions have ended.\n", user.Handle)
+		_, err := fmt.Fprintf(c.out, "Disabled %s; all sessions have ended.\n", user.Handle)
 		return err
 	})
 }
@@ -183,15 +180,11 @@ type userEnableCmd struct {
 
 // Run unlocks the account.
 func (u *userEnableCmd) Run(ctx context.Context, c *console) error {
-	return u.with(ctx, c, true, func(s *store.Store) error {
-		user, err := find(ctx, s, u.Handle)
-		if err != nil {
-			return err
-		}
+	return u.withUser(ctx, c, u.Handle, func(s *store.Store, user store.User) error {
 		if err := s.EnableUser(ctx, user.ID); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.out, "Enabled %s; a new sign-in is needed.\n", user.Handle)
+		_, err := fmt.Fprintf(c.out, "Enabled %s; a new sign-in is needed.\n", user.Handle)
 		return err
 	})
 }
@@ -203,11 +196,7 @@ type userEndSessionsCmd struct {
 
 // Run ends the sessions.
 func (u *userEndSessionsCmd) Run(ctx context.Context, c *console) error {
-	return u.with(ctx, c, true, func(s *store.Store) error {
-		user, err := find(ctx, s, u.Handle)
-		if err != nil {
-			return err
-		}
+	return u.withUser(ctx, c, u.Handle, func(s *store.Store, user store.User) error {
 		n, err := s.EndSessions(ctx, user.ID)
 		if err != nil {
 			return err
