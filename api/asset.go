@@ -2,15 +2,14 @@ package api
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/labstack/echo/v4"
+
+	"holdline/internal/etag"
 )
 
 // asset is a document that is the same for everybody for as long as the program
@@ -33,8 +32,7 @@ func newZippedAsset(kind string, zipped []byte) *asset {
 // tagOf makes an ETag. It is weak, since it stands for the document in both of its
 // encodings (RFC 9110 section 8.8.3.3).
 func tagOf(content []byte) string {
-	sum := sha256.Sum256(content)
-	return `W/"` + hex.EncodeToString(sum[:8]) + `"`
+	return `W/"` + etag.Hash(content) + `"`
 }
 
 // writeAsset answers an asset, or 304 to those who have it (RFC 9110 section 13.1.2).
@@ -46,7 +44,7 @@ func (s *Server) writeAsset(c echo.Context, a *asset) error {
 	if a.zipped != nil {
 		h.Set("Vary", "Accept-Encoding")
 	}
-	if hasTag(r.Header["If-None-Match"], a.tag) {
+	if etag.Matches(r.Header["If-None-Match"], a.tag) {
 		_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 		c.Response().WriteHeader(http.StatusNotModified)
 		return nil
@@ -64,16 +62,6 @@ func (s *Server) writeAsset(c echo.Context, a *asset) error {
 	}
 	s.writeBytes(c, http.StatusOK, a.kind, content)
 	return nil
-}
-
-// hasTag reports whether an If-None-Match names the tag, weak or not.
-func hasTag(lines []string, tag string) bool {
-	for _, entry := range entries(lines) {
-		if entry == "*" || strings.TrimPrefix(entry, "W/") == strings.TrimPrefix(tag, "W/") {
-			return true
-		}
-	}
-	return false
 }
 
 func unzip(content []byte) ([]byte, error) {

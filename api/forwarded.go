@@ -1,6 +1,7 @@
 package api
 
 import (
+	"iter"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -42,7 +43,7 @@ func (p proxies) client(r *http.Request) (address string, through int) {
 		return from.String(), 0
 	}
 	through = 1
-	for _, entry := range slices.Backward(entries(r.Header["X-Forwarded-For"])) {
+	for _, entry := range slices.Backward(slices.Collect(entries(r.Header["X-Forwarded-For"]))) {
 		hop, ok := parseHop(entry)
 		if !ok {
 			break
@@ -61,7 +62,7 @@ func (p proxies) client(r *http.Request) (address string, through int) {
 // is as far away as that proxy. Where there are fewer, some have passed on what
 // they got, and the leftmost is the nearest to the client.
 func (p proxies) overTLS(r *http.Request) bool {
-	schemes := entries(r.Header["X-Forwarded-Proto"])
+	schemes := slices.Collect(entries(r.Header["X-Forwarded-Proto"]))
 	if len(schemes) == 0 {
 		return false
 	}
@@ -71,16 +72,16 @@ func (p proxies) overTLS(r *http.Request) bool {
 
 // entries are the members of a list in a header, which may be in several lines
 // (RFC 9110 section 5.6.1).
-func entries(lines []string) []string {
-	var all []string
-	for _, line := range lines {
-		for entry := range strings.SplitSeq(line, ",") {
-			if entry = strings.TrimSpace(entry); entry != "" {
-				all = append(all, entry)
+func entries(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for entry := range strings.SplitSeq(line, ",") {
+				if entry = strings.TrimSpace(entry); entry != "" && !yield(entry) {
+					return
+				}
 			}
 		}
 	}
-	return all
 }
 
 // parseHop reads an address as proxies write it: bare, in brackets, or with a port.

@@ -24,19 +24,17 @@ var zippable = map[string]bool{"application/json": true, problemJSON: true, text
 func acceptsGzip(h http.Header) bool {
 	wanted, identity := -1.0, 0.0
 	named := false
-	for _, header := range h.Values("Accept-Encoding") {
-		for item := range strings.SplitSeq(header, ",") {
-			coding, q := codingOf(item)
-			switch coding {
-			case "gzip", "x-gzip":
-				wanted, named = max(q, 0), true
-			case "*":
-				if !named {
-					wanted = q
-				}
-			case "identity":
-				identity = q
+	for item := range entries(h.Values("Accept-Encoding")) {
+		coding, q := codingOf(item)
+		switch coding {
+		case "gzip", "x-gzip":
+			wanted, named = max(q, 0), true
+		case "*":
+			if !named {
+				wanted = q
 			}
+		case "identity":
+			identity = q
 		}
 	}
 	return wanted > 0 && wanted >= identity

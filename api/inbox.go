@@ -193,8 +193,7 @@ func (s *Server) StreamInbox(ec echo.Context, params StreamInboxParams) error {
 		}
 		return err
 	}
-	from := &inboxSource{Inbox: in, user: user}
-	from.fresh = cursor == ""
+	from := &inboxSource{Inbox: in, user: user, fresh: cursor == ""}
 	if from.fresh && !text {
 		snapshot, err := s.snapshot(c, in)
 		if err != nil {
@@ -223,7 +222,7 @@ type inboxBuffer struct {
 
 var inboxBatches = sync.Pool{New: func() any { return new(inboxBuffer) }}
 
-func (b *inboxBuffer) empty() bool { return len(b.Events) == 0 && len(b.Receipts) == 0 }
+func (b *inboxBuffer) empty() bool { return b.silent(false) }
 
 // silent reports whether an answer would show nothing: lines have no receipts.
 func (b *inboxBuffer) silent(text bool) bool {
@@ -274,11 +273,11 @@ func (s *Server) answerInbox(c *call, in *poller.Inbox, b *inboxBuffer, snapshot
 		b.body = append(b.body, `,"truncated":true`...)
 	}
 	if snapshot != nil {
-		room = 0 // a bound of its own
+		left := 0
 		if most := c.room(len(`,"snapshot":}`)); most > 0 {
-			room = most - len(b.body)
+			left = most - len(b.body)
 		}
-		text, err := snapshot.marshal(room)
+		text, err := snapshot.marshal(left)
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (s *inboxSource) give(st *stream) (wrote bool, err error) {
 		events, cursors = idEvery-st.form.unnamed, false
 	}
 	err = s.Read(st.server.live.ctx, &b.InboxBatch, events, batchBytes, cursors)
-	if b.empty() || st.text && len(b.Events) == 0 {
+	if b.silent(st.text) {
 		return false, err
 	}
 	b.body = b.body[:0]

@@ -25,15 +25,13 @@ const textPlain = "text/plain; charset=utf-8"
 
 // wantsText reports whether a request asks for the text form by name.
 func wantsText(r *http.Request) bool {
-	for _, header := range r.Header.Values("Accept") {
-		for kind := range strings.SplitSeq(header, ",") {
-			kind, _, _ = strings.Cut(kind, ";")
-			switch strings.ToLower(strings.TrimSpace(kind)) {
-			case "text/plain":
-				return true
-			case "application/json", "text/event-stream":
-				return false
-			}
+	for kind := range entries(r.Header.Values("Accept")) {
+		kind, _, _ = strings.Cut(kind, ";")
+		switch strings.ToLower(strings.TrimSpace(kind)) {
+		case "text/plain":
+			return true
+		case "application/json", "text/event-stream":
+			return false
 		}
 	}
 	return false

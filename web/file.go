@@ -1,11 +1,11 @@
 package web
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"holdline/internal/etag"
 )
 
 // File is a file of the pages. It answers GET and HEAD.
@@ -15,12 +15,11 @@ type File struct {
 	kind    string
 	policy  string // Content-Security-Policy, of pages
 	content []byte
-	hash    string // the beginning of the content's SHA-256, in hex
+	hash    string
 }
 
 func newFile(path, kind string, content []byte) *File {
-	sum := sha256.Sum256(content)
-	return &File{Path: path, kind: kind, content: content, hash: hex.EncodeToString(sum[:8])}
+	return &File{Path: path, kind: kind, content: content, hash: etag.Hash(content)}
 }
 
 // versioned is the file's name in a page: with its hash, so that it can be kept
@@ -45,7 +44,7 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// A page's calls with the cookie are known by their Origin or Referer.
 		h.Set("Referrer-Policy", "same-origin")
 	}
-	if matches(r.Header.Values("If-None-Match"), tag) {
+	if etag.Matches(r.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -55,14 +54,4 @@ func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(f.content) // an error of the connection is the reader's loss
 	}
-}
-
-// matches reports whether an If-None-Match names the tag. Proxies make tags weak.
-func matches(header []string, tag string) bool {
-	for _, candidate := range strings.Split(strings.Join(header, ","), ",") {
-		if candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/"); candidate == tag || candidate == "*" {
-			return true
-		}
-	}
-	return false
 }

@@ -33,10 +33,11 @@ var rules = []rule{
 	{"store/storetest", []string{"store", "internal/testdb"}},
 	{"store", []string{"internal/planted"}},
 	{"poller", []string{"store", "internal/eventjson", "internal/planted"}},
-	{"api", []string{"store", "poller", "internal/eventjson", "internal/planted"}},
-	{"web", nil},
+	{"api", []string{"store", "poller", "internal/eventjson", "internal/etag", "internal/planted"}},
+	{"web", []string{"internal/etag"}},
 	// Small shared parts, and support for tests.
 	{"internal/arrows", nil},
+	{"internal/etag", nil},
 	{"internal/planted", nil},
 	{"internal/subprocess", nil},
 	{"internal/eventjson", []string{"store"}},
