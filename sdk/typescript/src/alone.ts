@@ -1,5 +1,5 @@
 import { Backoff, sleep } from "./backoff.ts";
-import { readPage, readStream } from "./connection.ts";
+import { readStream } from "./connection.ts";
 import type { Item } from "./follow.ts";
 import { Haste } from "./haste.ts";
 import { UnreadableError } from "./malformed.ts";
@@ -116,9 +116,7 @@ export class Alone {
     while (!this.#streams()) {
       // The first answer shows that polls get through: it is not waited for.
       const wait = told ? this.#pollWait() : 0;
-      const since = performance.now();
-      const page = await readPage(reader.target(), wait);
-      const pause = haste.after(page, wait, performance.now() - since);
+      const { page, pause } = await haste.poll(reader.target(), wait);
       this.#backoff.succeeded();
       if (!told) {
         told = true;

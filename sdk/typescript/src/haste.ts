@@ -1,5 +1,5 @@
 import { Backoff, type BackoffOptions } from "./backoff.ts";
-import type { Page } from "./connection.ts";
+import { readPage, type Page, type Target } from "./connection.ts";
 
 /**
  * Slows polls down whose empty answers come much sooner than was asked for: of a server that goes down, or of something in between.
@@ -13,8 +13,14 @@ export class Haste {
     this.#backoff = new Backoff(backoff);
   }
 
-  /** How long to wait before the next poll, when this one was to be held for `wait` and took `took`; all in milliseconds. */
-  after(page: Page, wait: number, took: number): number {
+  /** Asks for one page, which may be held back for `wait`, and says how long to pause before the next; in milliseconds. */
+  async poll(target: Target, wait: number): Promise<{ page: Page; pause: number }> {
+    const since = performance.now();
+    const page = await readPage(target, wait);
+    return { page, pause: this.#pause(page, wait, performance.now() - since) };
+  }
+
+  #pause(page: Page, wait: number, took: number): number {
     if (page.items.length > 0 || page.more || wait < 1000 || took > wait / 2) {
       this.#hasty = 0;
       this.#backoff.succeeded();

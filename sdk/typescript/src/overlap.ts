@@ -1,5 +1,6 @@
 import type { Receipt } from "./client.ts";
 import type { Taken } from "./connection.ts";
+import { lastSeq } from "./places.ts";
 
 /**
  * How long, in milliseconds, a leader is taken for one that is still to be told what a page has shown, where its places do not tell: its
@@ -19,8 +20,7 @@ export class Overlap {
 
   note(taken: Taken): void {
     if (taken.kind === "event") {
-      const { conversation_id, seq, through_seq } = taken.event;
-      this.#noteSeq(conversation_id, through_seq ?? seq);
+      this.#noteSeq(taken.event.conversation_id, lastSeq(taken.event));
     } else if (taken.kind === "snapshot") {
       taken.snapshot.conversations.forEach(({ id, last_seq }) => this.#noteSeq(id, last_seq));
     } else if (taken.kind === "receipt") {
@@ -54,8 +54,8 @@ export class Overlap {
     if (taken.kind !== "event" || this.#events.size === 0) {
       return taken;
     }
-    const { conversation_id, seq, through_seq } = taken.event;
-    if ((through_seq ?? seq) >= (this.#events.get(conversation_id) ?? 0)) {
+    const { conversation_id } = taken.event;
+    if (lastSeq(taken.event) >= (this.#events.get(conversation_id) ?? 0)) {
       this.#events.delete(conversation_id);
     }
     return this.#events.size === 0 ? taken : { ...taken, cursor: undefined };

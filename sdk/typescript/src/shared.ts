@@ -1,5 +1,5 @@
 import { Backoff, sleep } from "./backoff.ts";
-import { readPage, type Taken } from "./connection.ts";
+import type { Taken } from "./connection.ts";
 import type { Feed } from "./feed.ts";
 import type { Item } from "./follow.ts";
 import { Haste } from "./haste.ts";
@@ -85,9 +85,7 @@ export class Shared {
       reader.options.signal?.throwIfAborted();
       this.#tabs.join();
       const { feed } = this.#tabs;
-      const since = performance.now();
-      const page = await readPage(reader.target(), wait);
-      const pause = haste.after(page, wait, performance.now() - since);
+      const { page, pause } = await haste.poll(reader.target(), wait);
       for (const taken of page.items) {
         overlap.note(taken);
         yield* reader.take(taken, false);

@@ -1,4 +1,5 @@
 import { connect, type Event, type Holdline, type Receipt } from "../src/index.ts";
+import { frame, json, problem, stream } from "./answers.ts";
 
 const { any } = AbortSignal; // the pages may have to do without it
 
@@ -134,24 +135,23 @@ export class FakeServer {
     over.addEventListener("abort", () => this.open--, { once: true });
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
-        const frame = (event: string, data: unknown, id?: string) =>
-          controller.enqueue(encoder.encode(`event: ${event}\ndata: ${JSON.stringify(data)}\n${id ? `id: ${id}\n` : ""}\n`));
+        const write = (event: string, data: unknown, id?: string) => controller.enqueue(encoder.encode(frame(event, JSON.stringify(data), id)));
         const give = () => {
           if (over.aborted) {
             return;
           }
           if (this.streamsTo === Infinity) {
-            this.receipts.forEach((receipt) => frame("receipt", receipt));
+            this.receipts.forEach((receipt) => write("receipt", receipt));
           }
           while (at < Math.min(this.streamsTo, this.events.length)) {
             const event = this.events[at++]!;
             this.streamed++;
-            frame(event.type, this.onStreams(event), `${this.epoch}-${at}`);
+            write(event.type, this.onStreams(event), `${this.epoch}-${at}`);
           }
         };
-        frame("heartbeat", this.heartbeat);
+        write("heartbeat", this.heartbeat);
         if (cursor === null) {
-          frame("snapshot", this.#snapshot(), `${this.epoch}-${at}`);
+          write("snapshot", this.#snapshot(), `${this.epoch}-${at}`);
         }
         give();
         this.#wakers.add(give);
@@ -161,14 +161,6 @@ export class FakeServer {
         });
       },
     });
-    return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+    return stream(body);
   }
-}
-
-function json(body: unknown): Response {
-  return new Response(JSON.stringify(body), { headers: { "Content-Type": "application/json" } });
-}
-
-function problem(status: number, code: string): Response {
-  return new Response(JSON.stringify({ title: code, status, code }), { status, headers: { "Content-Type": "application/problem+json" } });
 }

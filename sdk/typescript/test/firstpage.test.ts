@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connect, follow, type Receipt, type Snapshot } from "../src/index.ts";
+import { follow, type Receipt, type Snapshot } from "../src/index.ts";
+import { answeredBy, json } from "./answers.ts";
 
 // A poll's first page of the inbox has a snapshot, events, and the cursor behind them.
 for (const events of [0, 2]) {
@@ -13,11 +14,7 @@ for (const events of [0, 2]) {
       more: false,
       snapshot: { conversations: [{ id: "room", last_seq: 2 }], receipts: [], more: false },
     };
-    const body = JSON.stringify(page);
-    const holdline = connect({
-      server: "http://server",
-      fetch: async () => new Response(body, { headers: { "Content-Type": "application/json" } }),
-    });
+    const { holdline } = answeredBy(() => json(page));
     const cursors: (string | undefined)[] = [];
     for await (const item of follow(holdline, { transport: "poll", from: "start" })) {
       cursors.push("cursor" in item ? item.cursor : undefined);
@@ -39,8 +36,7 @@ test("the receipts of a first page are in its snapshot, as it is given with the 
     more: false,
     snapshot: { conversations: [{ id: "room", last_seq: 2 }], receipts: [receipt("u", 1), receipt("v", 1)], more: false },
   };
-  const body = JSON.stringify(page);
-  const holdline = connect({ server: "http://server", fetch: async () => new Response(body, { headers: { "Content-Type": "application/json" } }) });
+  const { holdline } = answeredBy(() => json(page));
   let snapshot: Snapshot | undefined;
   let cursor: string | undefined;
   const receipts: Receipt[] = [];

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Follower, connect, type Acks, type FollowOptions } from "../src/index.ts";
+import { Follower, type Acks, type FollowOptions } from "../src/index.ts";
+import { answeredBy, frame, json, openStream } from "./answers.ts";
 
 // A heartbeat of a conversation says how far its log has got.
 
@@ -12,29 +13,14 @@ type Frame = { head: number } | { event: number };
 /** Follows a conversation whose stream brings some frames and then nothing, and whose log has five events; gives what is asked of the log. */
 async function follow(frames: Frame[], count: number, options: FollowOptions = {}, log = [1, 2, 3, 4, 5]) {
   const asked: string[] = [];
-  const holdline = connect({
-    server: "http://server",
-    fetch: async (input, init) => {
-      const url = new URL(String(input));
-      const after = Number(url.searchParams.get("after"));
-      if (url.pathname.endsWith("/events")) {
-        asked.push(`${after}`);
-        const page = { events: log.filter((seq) => seq > after).map(message), cursor: "5-e", more: false };
-        return new Response(JSON.stringify(page), { headers: { "Content-Type": "application/json" } });
-      }
-      const text = frames.map((f) =>
-        "head" in f
-          ? `event: heartbeat\ndata: {"last_seq":${f.head}}\n\n`
-          : `event: message\ndata: ${JSON.stringify(message(f.event))}\nid: ${f.event}-e\n\n`,
-      );
-      const body = new ReadableStream<Uint8Array>({
-        start: (controller) => {
-          controller.enqueue(new TextEncoder().encode(text.join("")));
-          init!.signal!.addEventListener("abort", () => controller.error(init!.signal!.reason));
-        },
-      });
-      return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
-    },
+  const { holdline } = answeredBy((url, init) => {
+    const after = Number(url.searchParams.get("after"));
+    if (url.pathname.endsWith("/events")) {
+      asked.push(`${after}`);
+      return json({ events: log.filter((seq) => seq > after).map(message), cursor: "5-e", more: false });
+    }
+    const text = frames.map((f) => ("head" in f ? frame("heartbeat", { last_seq: f.head }) : frame("message", message(f.event), `${f.event}-e`)));
+    return openStream(init.signal!, text.join(""));
   });
   const stop = new AbortController();
   const patience = setTimeout(() => stop.abort(new Error(`nothing more comes after ${given}`)), 5000);

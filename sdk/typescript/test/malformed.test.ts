@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { connect, Follower, MalformedError, type FollowOptions, type State } from "../src/index.ts";
+import { Follower, MalformedError, type FollowOptions, type State } from "../src/index.ts";
+import { answeredBy, frame, json, jsonText, openStream, stream } from "./answers.ts";
 
 const backoff = { first: 1, most: 2, mostAsked: 2 };
 
@@ -16,26 +17,7 @@ const strange: Record<string, unknown> = {
   seq: { ...message(2), seq: "2" },
 };
 
-const json = (body: string) => new Response(body, { headers: { "Content-Type": "application/json" } });
-
-const frame = (event: string, data: unknown, id?: string) =>
-  `event: ${event}\ndata: ${typeof data === "string" ? data : JSON.stringify(data)}\n${id === undefined ? "" : `id: ${id}\n`}\n`;
 const heartbeat = frame("heartbeat", {});
-
-/** A stream that stays open behind what it gives, or ends. */
-function stream(signal: AbortSignal, frames: string[], open = true): Response {
-  const body = new ReadableStream<Uint8Array>({
-    start: (controller) => {
-      controller.enqueue(new TextEncoder().encode(frames.join("")));
-      if (!open) {
-        controller.close();
-        return;
-      }
-      signal.addEventListener("abort", () => controller.error(signal.reason));
-    },
-  });
-  return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
-}
 
 interface Asked {
   url: URL;
@@ -46,17 +28,7 @@ interface Asked {
 
 /** What following gives up to an event's seq, and what has ended it. */
 async function follow(answer: (asked: Asked) => Response, options: FollowOptions, upTo = 3) {
-  const asked: URL[] = [];
-  const holdline = connect({
-    server: "http://server",
-    fetch: async (input, init) => {
-      await new Promise(setImmediate); // an answer never comes at once
-      init?.signal?.throwIfAborted();
-      const url = new URL(String(input));
-      asked.push(url);
-      return answer({ url, signal: init!.signal!, n: asked.length - 1, streams: url.pathname.endsWith("/stream") });
-    },
-  });
+  const { holdline, asked } = answeredBy((url, init, n) => answer({ url, signal: init.signal!, n, streams: url.pathname.endsWith("/stream") }));
   const given: string[] = [];
   const waits: State[] = [];
   const stop = new AbortController();
@@ -87,8 +59,8 @@ function among(odd: unknown, { url, signal, streams }: Asked): Response {
   const after = Number((url.searchParams.get("after") ?? url.searchParams.get("cursor") ?? "0").split("-")[0]);
   const events = [message(1), odd, message(3)].map((event, n) => ({ event, seq: n + 1 })).filter(({ seq }) => seq > after);
   return streams
-    ? stream(signal, [heartbeat, ...events.map(({ event, seq }) => frame("message", event, `${seq}-epo`))])
-    : json(JSON.stringify({ events: events.map(({ event }) => event), receipts: [], cursor: "3-epo", more: false }));
+    ? openStream(signal, heartbeat + events.map(({ event, seq }) => frame("message", event, `${seq}-epo`)).join(""))
+    : json({ events: events.map(({ event }) => event), receipts: [], cursor: "3-epo", more: false });
 }
 
 const ways: FollowOptions[] = [
@@ -124,7 +96,7 @@ test("what was garbled on the way is asked for again, and comes right", async ()
   const { given, error } = await follow(
     ({ n, signal }) => {
       const second = frame("message", n < 4 ? strange.text : message(2), "2-epo");
-      return stream(signal, [heartbeat, ...(n === 0 ? [frame("message", message(1), "1-epo")] : []), second]);
+      return openStream(signal, heartbeat + (n === 0 ? frame("message", message(1), "1-epo") : "") + second);
     },
     { conversation: c, from: "start", transport: "stream" },
     2,
@@ -139,10 +111,10 @@ test("an answer that was cut, and JSON that is somebody else's, end nothing", as
       const { given, error } = await follow(
         (asked) => {
           if (asked.n < 12) {
-            return json(body);
+            return jsonText(body);
           }
           const messages = asked.url.pathname.endsWith("/messages");
-          return messages ? json(JSON.stringify({ messages: [], cursor: "0-epo", more: false, first_seq: 1, last_seq: 0 })) : among(message(2), asked);
+          return messages ? json({ messages: [], cursor: "0-epo", more: false, first_seq: 1, last_seq: 0 }) : among(message(2), asked);
         },
         { ...options, transport: "poll" },
       );
@@ -176,7 +148,7 @@ const others: { name: string; what: string; options: FollowOptions; frames?: str
 for (const { name, what, options, frames, body } of others) {
   test(`whatever else cannot be read is told as well: ${name}`, async () => {
     const { given, asked, error } = await follow(
-      ({ signal, streams }) => (streams ? stream(signal, frames!) : json(JSON.stringify(body))),
+      ({ signal, streams }) => (streams ? openStream(signal, frames!.join("")) : json(body)),
       frames ? { transport: "stream", ...options } : options,
     );
     const bad = malformed(error);
@@ -216,8 +188,8 @@ test("a frame of an unknown kind that is no entry of a log is passed over, whate
   const { given, asked, error } = await follow(
     ({ n, signal }) =>
       n === 0
-        ? stream(signal, [heartbeat, frame("message", message(1), "1-epo"), frame("typing", { text: { of: "bob" } }, "1-epo2")], false)
-        : stream(signal, [heartbeat, frame("message", message(2), "2-epo")]),
+        ? stream(heartbeat + frame("message", message(1), "1-epo") + frame("typing", { text: { of: "bob" } }, "1-epo2"))
+        : openStream(signal, heartbeat + frame("message", message(2), "2-epo")),
     { conversation: c, from: "start", transport: "stream" },
     2,
   );
@@ -229,13 +201,13 @@ test("a frame of an unknown kind that is no entry of a log is passed over, whate
 test("what is garbled now and then in a quiet conversation ends nothing", async () => {
   for (const transport of ["stream", "poll"] as const) {
     const { given, error } = await follow(
-      ({ n, signal, streams }) => {
+      ({ n, streams }) => {
         const odd = n % 4 !== 3;
         if (streams) {
           const second = n < 40 ? (odd ? [frame("heartbeat", { last_seq: "1" })] : []) : [frame("message", message(2), "2-epo")];
-          return stream(signal, [heartbeat, ...second], false);
+          return stream([heartbeat, ...second].join(""));
         }
-        return json(JSON.stringify(n >= 40 ? { events: [message(2)], cursor: "2-epo" } : { events: odd ? {} : [], cursor: "1-epo" }));
+        return json(n >= 40 ? { events: [message(2)], cursor: "2-epo" } : { events: odd ? {} : [], cursor: "1-epo" });
       },
       { conversation: c, cursor: "1-epo", transport },
       2,
@@ -246,7 +218,7 @@ test("what is garbled now and then in a quiet conversation ends nothing", async 
 
 test("where streams are garbled from their beginning on, polls are tried", async () => {
   const { given, error } = await follow(
-    (asked) => (asked.streams ? stream(asked.signal, ["event: heartbeat\ndata: {}}\n\n"]) : among(message(2), asked)),
+    (asked) => (asked.streams ? openStream(asked.signal, "event: heartbeat\ndata: {}}\n\n") : among(message(2), asked)),
     { conversation: c, cursor: "1-epo" },
   );
   assert.deepEqual([given, error], [["message 2", "message 3"], undefined]);

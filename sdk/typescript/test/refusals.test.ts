@@ -2,41 +2,23 @@ import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { test } from "node:test";
 
-import { Acks, connect, follow, Follower, PassingError, ProblemError, type FollowOptions } from "../src/index.ts";
+import { Acks, follow, Follower, PassingError, ProblemError, type FollowOptions } from "../src/index.ts";
 import type { Means } from "../src/means.ts";
+import { answeredBy, frame, json, problem, stream } from "./answers.ts";
 import { Browser } from "./browser.ts";
 
 const backoff = { first: 1, most: 2, mostAsked: 2 };
 
 type Answer = (url: URL, init: RequestInit) => Response;
 
-const json = (body: unknown) => new Response(JSON.stringify(body), { headers: { "Content-Type": "application/json" } });
-
-const problem = (status: number, code: string, field?: string) =>
-  new Response(JSON.stringify({ title: code, status, code, field }), { status, headers: { "Content-Type": "application/problem+json" } });
-
-const stream = (...frames: [event: string, data: unknown, id?: string][]) =>
-  new Response(
-    "retry: 60000\n" + frames.map(([event, data, id]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n${id === undefined ? "" : `id: ${id}\n`}\n`).join(""),
-    { headers: { "Content-Type": "text/event-stream" } },
-  );
+/** A stream that ends behind its frames; it asks for a minute before the next. */
+const ending = (...frames: [event: string, data: unknown, id?: string][]) => stream("retry: 60000\n" + frames.map((f) => frame(...f)).join(""));
 
 const message = (seq: number) => ({ conversation_id: "a", seq, type: "message", text: "" });
 
 /** A client whose requests are answered one after the other, the last way again and again; what was asked is kept. */
 function answering(...answers: Answer[]) {
-  const asked: URL[] = [];
-  const holdline = connect({
-    server: "http://server",
-    fetch: async (input, init) => {
-      await new Promise(setImmediate); // an answer never comes at once
-      init?.signal?.throwIfAborted();
-      const url = new URL(String(input));
-      asked.push(url);
-      return answers[Math.min(asked.length, answers.length) - 1]!(url, init!);
-    },
-  });
-  return { holdline, asked };
+  return answeredBy((url, init, n) => answers[Math.min(n, answers.length - 1)]!(url, init));
 }
 
 /** What following gives, up to a number of items. */
@@ -54,15 +36,15 @@ async function items(holdline: Parameters<typeof follow>[0], count: number, opti
 test("a stream that ends since there are too many, or the server cannot, is come back to", async () => {
   const errors: unknown[] = [];
   const { holdline, asked } = answering(
-    () => stream(["end", { title: "Many", status: 429, code: "rate_limited" }]),
-    () => stream(["end", { title: "Away", status: 503, code: "unavailable" }]),
-    () => stream(["heartbeat", {}], ["message", message(1), "1"]),
+    () => ending(["end", { title: "Many", status: 429, code: "rate_limited" }]),
+    () => ending(["end", { title: "Away", status: 503, code: "unavailable" }]),
+    () => ending(["heartbeat", {}], ["message", message(1), "1"]),
   );
   const onState: FollowOptions["onState"] = (state) => state.state === "reconnecting" && errors.push(state.error);
   assert.deepEqual(await items(holdline, 1, { cursor: "0", transport: "stream", onState }), ["a 1"]);
   assert.equal(asked.length, 3);
   assert.ok(errors.every((e) => e instanceof PassingError) && /rate_limited/.test(String(errors[0])));
-  const ended = answering(() => stream(["end", { title: "Over", status: 401, code: "unauthorized" }]));
+  const ended = answering(() => ending(["end", { title: "Over", status: 401, code: "unauthorized" }]));
   await assert.rejects(items(ended.holdline, 1, { cursor: "0", transport: "stream" }), (e) => e instanceof ProblemError && e.code === "unauthorized");
 });
 
@@ -73,7 +55,7 @@ for (const transport of ["stream", "poll"] as const) {
       () =>
         transport === "poll"
           ? json({ events: [], receipts: [], cursor: "new", more: false, snapshot: { conversations: [] } })
-          : stream(["snapshot", { conversations: [] }, "new"]),
+          : ending(["snapshot", { conversations: [] }, "new"]),
     );
     assert.deepEqual(await items(holdline, 2, { cursor: "strange", transport }), ["reset", "snapshot"]);
     assert.equal(asked[1]!.searchParams.get("cursor"), null);
@@ -83,7 +65,7 @@ for (const transport of ["stream", "poll"] as const) {
 }
 
 test("only what the log does not have is missing, not what cannot be fetched now", async () => {
-  const gap = () => stream(["heartbeat", {}], ["message", message(3), "3"]);
+  const gap = () => ending(["heartbeat", {}], ["message", message(3), "3"]);
   const { holdline } = answering(gap, () => problem(401, "unauthorized"), () => problem(401, "unauthorized"));
   const given: string[] = [];
   const all = async () => {
@@ -115,7 +97,7 @@ for (const share of [false, true]) {
 
 test("connections that live, and bring nothing, do not make the waits longer", async () => {
   const waits: number[] = [];
-  const { holdline } = answering(() => stream(["heartbeat", {}]));
+  const { holdline } = answering(() => ending(["heartbeat", {}]));
   const stop = new AbortController();
   const cut: typeof holdline = { ...holdline, request: async (path, init) => {
     const { headers, body } = await holdline.request(path, init);
