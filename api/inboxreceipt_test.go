@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"holdline/internal/testdb"
 	"holdline/store"
 )
 
@@ -34,9 +33,7 @@ func (d *device) receiptOf(conversation string, who account) InboxReceipt {
 
 func TestInboxReceiptsComeAtOnce(t *testing.T) {
 	t.Parallel()
-	w, _ := newNode(t, openSQLite(t, testdb.SQLite(t)), slowSweep, nil)
-	ann, bob := w.signUp("ann"), w.signUp("bob")
-	c := w.group(ann, "bob").Id
+	w, ann, bob, c := newPair(t)
 	w.send(ann, c, "1", "hello") // 2
 	w.send(ann, c, "2", "hello") // 3
 	d := w.connect(ann, "start")
@@ -238,9 +235,7 @@ func TestInboxReceiptsAreNotCrowdedOutByEvents(t *testing.T) {
 // the server has told of them a moment ago.
 func TestInboxReceiptsHideAndShowFromNowOn(t *testing.T) {
 	t.Parallel()
-	w, _ := newNode(t, openSQLite(t, testdb.SQLite(t)), slowSweep, nil)
-	ann, bob := w.signUp("ann"), w.signUp("bob")
-	c := w.group(ann, "bob").Id
+	w, ann, bob, c := newPair(t)
 	w.send(ann, c, "1", "hello") // 2
 	d := w.connect(ann, "start")
 	w.ack(bob, Acks{Read: Watermarks{c: 2}})

@@ -182,9 +182,7 @@ func TestInboxesCountAmongWhatAUserHolds(t *testing.T) {
 // A text reader is shown no receipts, so none ends its wait.
 func TestInboxReceiptsDoNotWakeThoseWhoReadText(t *testing.T) {
 	t.Parallel()
-	w, _ := newNode(t, openSQLite(t, testdb.SQLite(t)), slowSweep, nil)
-	ann, bob := w.signUp("ann"), w.signUp("bob")
-	c := w.group(ann, "bob").Id
+	w, ann, bob, c := newPair(t)
 	w.send(ann, c, "1", "hello") // 2
 	d := w.connect(ann, "start")
 	d.drain("")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"holdline/internal/contract"
+	"holdline/internal/testdb"
 	"holdline/poller"
 	"holdline/store"
 	"holdline/store/postgres"
@@ -60,6 +61,14 @@ func newNodeReading(t testing.TB, backend store.Backend, o poller.Options, chang
 		}
 	})
 	return w, stop
+}
+
+// newPair is a node that hardly sweeps, and a group of two on it.
+func newPair(t testing.TB) (w *world, ann, bob account, group string) {
+	t.Helper()
+	w, _ = newNode(t, openSQLite(t, testdb.SQLite(t)), slowSweep, nil)
+	ann, bob = w.signUp("ann"), w.signUp("bob")
+	return w, ann, bob, w.group(ann, "bob").Id
 }
 
 func openSQLite(t testing.TB, path string) store.Backend {

@@ -12,12 +12,8 @@ import (
 // that, is not missed.
 func TestLegacyTabMissesNothingWhileItConnects(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
 	profile := browser.NewProfile(t, Old(false))
-	first := Arrive(profile, server.URL, "ann")
-	first.Enter("join")
-	bob := server.SignUp("bob")
-	talk := bob.Direct("ann")
+	server, first, bob, talk := annAndBobIn(profile)
 	bob.MustSend(talk, "0", "zero")
 	first.Until("it leads", polls+" > 0 && "+Shows("list", "zero"))
 	opened, _ := profile.Open(server.URL + "/legacy")

@@ -27,8 +27,14 @@ func arrive(p *browser.Profile, url, handle string) *Person {
 // up in a browser that is old.
 func annAndBob(t *testing.T) (server *harness.Server, ann *Person, bob *harness.Client, talk string) {
 	t.Helper()
-	server = harness.Start(t, harness.Config{NoRace: true})
-	ann = arrive(browser.NewProfile(t, Old(false)), server.URL, "ann")
+	return annAndBobIn(browser.NewProfile(t, Old(false)))
+}
+
+// annAndBobIn is annAndBob where Ann has a browser already.
+func annAndBobIn(profile *browser.Profile) (server *harness.Server, ann *Person, bob *harness.Client, talk string) {
+	profile.T.Helper()
+	server = harness.Start(profile.T, harness.Config{NoRace: true})
+	ann = arrive(profile, server.URL, "ann")
 	ann.Enter("join")
 	bob = server.SignUp("bob")
 	return server, ann, bob, bob.Direct("ann")

@@ -100,12 +100,8 @@ func TestLegacyLeavingAsksForAllTabs(t *testing.T) {
 // What a tab was closed with is sent by another that is open still.
 func TestLegacyClosedTabsMessageIsSent(t *testing.T) {
 	t.Parallel()
-	server := harness.Start(t, harness.Config{NoRace: true})
 	profile := browser.NewProfile(t, Old(false))
-	first := Arrive(profile, server.URL, "ann")
-	first.Enter("join")
-	bob := server.SignUp("bob")
-	talk := bob.Direct("ann")
+	server, first, bob, talk := annAndBobIn(profile)
 	first.Choose("bob")
 	first.Until("it leads", polls+" > 0")
 	opened, tab := profile.Open(server.URL + "/legacy")
